@@ -1,0 +1,72 @@
+# Copyright (c) 2026 the gpufleet.nvidia authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Every error that a user can meet. Messages are sentences and name the value at fault."""
+
+from __future__ import annotations
+
+
+class NvidiaDockerError(Exception):
+    """Root of all errors of this package; ``str(error)`` is the sentence for the user."""
+
+
+class InvalidInput(NvidiaDockerError):
+    """A value given by the user can't be understood."""
+
+
+class UnknownDevice(InvalidInput):
+    """An identifier that names no device of this host.
+
+    ``identifier`` is what the user wrote, ``known`` what the host has (UUIDs and indices).
+    """
+
+    def __init__(self, identifier: str, known: tuple[str, ...] = (), hint: str = "") -> None:
+        self.identifier = identifier
+        self.known = known
+        has = ", ".join(known) if known else "no GPU"
+        super().__init__(
+            f"unknown GPU {identifier!r}: {hint or 'it names no device of this host'}; this host has {has}"
+        )
+
+
+class MissingDeviceNode(NvidiaDockerError):
+    """A device node that a container needs is not in /dev."""
+
+    def __init__(self, paths: tuple[str, ...]) -> None:
+        self.paths = paths
+        super().__init__(
+            f"missing device node {', '.join(paths)}: "
+            "load the driver and run 'nvidia-modprobe -u -c=0' on this host"
+        )
+
+
+class DriverUnavailable(NvidiaDockerError):
+    """NVML can't be used: no library, no loaded driver, or the two disagree."""
+
+
+class UnmetRequirement(NvidiaDockerError):
+    """The image demands more than this host's driver offers."""
+
+
+class DriverFilesError(NvidiaDockerError):
+    """The driver files of this host can't be found or read."""
+
+
+class DriverVolumeError(NvidiaDockerError):
+    """A driver volume can't be made, verified or removed."""
+
+
+class UnknownVolume(DriverVolumeError):
+    """A volume name that is not one of ours, or that does not exist."""
+
+
+class DaemonJsonError(NvidiaDockerError):
+    """daemon.json is not what dockerd would read, or can't be merged."""
+
+
+class DockerError(NvidiaDockerError):
+    """The docker client or engine said no."""
+
+
+class RemoteError(NvidiaDockerError):
+    """Another machine's plugin can't be reached or refused the request."""

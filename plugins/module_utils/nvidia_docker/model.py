@@ -1,0 +1,184 @@
+# Copyright (c) 2026 the gpufleet.nvidia authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What this package knows of a machine: frozen records, filled by host/discovery.py.
+
+``None`` means "this GPU or this driver does not tell"; identity fields are never ``None``.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import IntEnum
+
+_PCI_BUS_ID = re.compile(
+    r"(?:(?P<domain>[0-9a-f]{1,8}):)?(?P<bus>[0-9a-f]{1,2}):(?P<device>[0-9a-f]{1,2})\.(?P<function>[0-7])",
+    re.IGNORECASE,
+)
+
+
+def sysfs_pci_bus_id(text: str) -> str | None:
+    """Return a PCI bus id as sysfs writes it, ``0000:af:00.0``, or ``None`` if it is none.
+
+    Takes NVML's forms (``0000:AF:00.0``, ``00000000:AF:00.0``) and what people type (``af:0.0``).
+    """
+    match = _PCI_BUS_ID.fullmatch(text)
+    if match is None:
+        return None
+    domain, bus, device = (int(match[key] or "0", 16) for key in ("domain", "bus", "device"))
+    return f"{domain:04x}:{bus:02x}:{device:02x}.{match['function']}"
+
+
+@dataclass(frozen=True)
+class Driver:
+    """The NVIDIA driver: user-space library (NVML), CUDA, and the loaded kernel module."""
+
+    version: str | None
+    """Of libnvidia-ml, e.g. ``550.163.01`` (nvmlSystemGetDriverVersion)."""
+    cuda_version: str | None
+    """Highest CUDA version that the driver serves, e.g. ``12.4``."""
+    nvml_version: str | None
+    """nvmlSystemGetNVMLVersion, e.g. ``12.550.163.01``."""
+    module_version: str | None
+    """Of the loaded kernel module (/sys/module/nvidia/version)."""
+
+
+@dataclass(frozen=True)
+class MigDevice:
+    """A compute instance in a GPU instance; a container can be given it alone."""
+
+    uuid: str
+    """``MIG-…``."""
+    index: int
+    """NVML's MIG device index on its GPU: the ``1`` of ``0:1``."""
+    gpu_index: int
+    gpu_uuid: str
+    gpu_instance_id: int
+    compute_instance_id: int
+    name: str | None
+    """e.g. ``NVIDIA A100-SXM4-40GB MIG 1g.5gb``."""
+    profile: str | None
+    """e.g. ``1g.5gb``."""
+    memory_mib: int | None
+    node: str
+    """Device node of the GPU that holds it, e.g. ``/dev/nvidia0``."""
+    capability_nodes: tuple[str, ...]
+    """``/dev/nvidia-caps/nvidia-capN`` of the GPU instance, then of the compute instance."""
+
+    @property
+    def device_nodes(self) -> tuple[str, ...]:
+        """Every device node that a container needs beyond the control device nodes."""
+        return (self.node, *self.capability_nodes)
+
+
+@dataclass(frozen=True)
+class Device:
+    """One physical GPU, as far as a container needs to know it."""
+
+    index: int
+    """NVML's position; may change at reboot."""
+    uuid: str
+    """``GPU-…``, stable."""
+    minor_number: int
+    """The N of /dev/nvidiaN; not the index."""
+    pci_bus_id: str
+    """As in sysfs: ``0000:af:00.0`` (four-digit domain, lower case; longer domains as they are)."""
+    name: str | None
+    memory_mib: int | None
+    compute_capability: str | None
+    """e.g. ``8.0``."""
+    brand: str | None
+    """In NVIDIA_REQUIRE_*'s words, lower case: ``tesla``, ``geforce`` …"""
+    mig_enabled: bool
+    mig_devices: tuple[MigDevice, ...]
+
+    @property
+    def node(self) -> str:
+        """The GPU's device node."""
+        return f"/dev/nvidia{self.minor_number}"
+
+    @property
+    def device_nodes(self) -> tuple[str, ...]:
+        """Every device node that a container needs beyond the control device nodes."""
+        return (self.node,)
+
+
+@dataclass(frozen=True)
+class UnreadableDevice:
+    """A GPU whose identity NVML does not tell; the others are served all the same."""
+
+    index: int
+    pci_bus_id: str | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class Host:
+    """One machine as discovered."""
+
+    driver: Driver
+    devices: tuple[Device, ...]
+    """In NVML index order, which is the order of PCI bus ids."""
+    unreadable: tuple[UnreadableDevice, ...]
+    control_nodes: tuple[str, ...]
+    """Control device nodes that exist, in the order of ``CONTROL_NODES``."""
+    missing_nodes: tuple[str, ...]
+    """Device nodes that the driver should have made but that do not exist."""
+    reason: str | None
+    """Why there is no usable GPU; ``None`` when there is one."""
+
+
+CONTROL_NODES = ("/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools")
+"""v1's control device nodes, in v1's order."""
+REQUIRED_CONTROL_NODES = ("/dev/nvidiactl", "/dev/nvidia-uvm")
+"""Without these no container can use a GPU; nvidia-uvm-tools is for profilers only."""
+MODESET_NODE = "/dev/nvidia-modeset"
+"""For the driver capability ``display`` only."""
+
+
+class LinkType(IntEnum):
+    """How two GPUs are connected, numbered as in v1's JSON."""
+
+    UNKNOWN = 0
+    CROSS_CPU_SOCKET = 1
+    SAME_CPU_SOCKET = 2
+    HOST_PCI_BRIDGE = 3
+    MULTIPLE_PCI_SWITCHES = 4
+    SINGLE_PCI_SWITCH = 5
+    SAME_BOARD = 6
+
+
+@dataclass(frozen=True)
+class P2PLink:
+    """A peer that this GPU can access directly."""
+
+    pci_bus_id: str
+    link: LinkType
+
+
+@dataclass(frozen=True)
+class DeviceDetails:
+    """What does not change while the driver is loaded (v1's /gpu/info)."""
+
+    power_limit_watts: int | None
+    numa_node: int
+    """0 when sysfs does not say, as v1."""
+    bar1_mib: int | None
+    pcie_generation: int | None
+    """Highest that GPU and slot can do."""
+    pcie_width: int | None
+    max_sm_clock_mhz: int | None
+    max_memory_clock_mhz: int | None
+    links: tuple[P2PLink, ...] | None
+    compute_capability: tuple[int, int] | None
+    """(major, minor)."""
+    multiprocessors: int | None
+    ecc_enabled: bool | None
+    global_memory_mib: int | None
+    shared_memory_kib: int | None
+    """Per multiprocessor."""
+    constant_memory_kib: int | None
+    l2_cache_kib: int | None
+    memory_clock_khz: int | None
+    memory_bus_width_bits: int | None
