@@ -1,0 +1,82 @@
+#!/bin/bash
+# Copyright (c) 2026 the gpufleet.nvidia authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# shellcheck disable=SC2016  # apt and mmdebstrap fill in these dollars, not this shell
+#
+# image.sh SUITE: the image of a test host, a Debian or Ubuntu with systemd, made from the mirrors of
+# this machine's own apt configuration. Prints its name; an image of the same recipe is made once.
+set -euo pipefail
+. "$(dirname "$0")/../tools/steps.sh"
+suite=${1:?usage: image.sh SUITE}
+[[ $suite =~ ^[a-z]+$ ]] || die "'$suite' is no name of a suite, such as bookworm or noble"
+
+# gcc: the simulated driver is compiled on the host. No Docker: role `docker` installs it.
+packages=systemd,systemd-sysv,dbus,python3,python3-apt,ca-certificates,iproute2,procps,kmod,iptables
+packages+=,sudo,gcc,libc6-dev,busybox-static,curl
+
+recipe=$(cat "$0" "$(dirname "$0")/init" | sha256sum | cut -c1-12)
+image=gpufleet/host:$suite-$recipe
+tarball=$build/host-$suite.tar
+
+distribution_of() {
+  case $1 in
+    bullseye | bookworm | trixie | forky | sid) echo debian ;;
+    *) echo ubuntu ;;
+  esac
+}
+
+# The base address that this machine takes its own suite from.
+mirror() {
+  apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
+    awk -v release="$VERSION_CODENAME" '$2 == release && $3 == "main" {print $1; exit}'
+}
+
+# One line of sources.list, or nothing: then mmdebstrap's own default for the suite is taken.
+source_line() {
+  local distribution components=main uri
+  distribution=$(distribution_of "$suite")
+  [ "$ID" = "$distribution" ] || return 0
+  [ "$distribution" = debian ] || components="main universe"
+  uri=$(mirror)
+  if [ -z "$uri" ]; then
+    quietly "apt-get update" apt-get -q update || true
+    uri=$(mirror)
+  fi
+  [ -n "$uri" ] || die "no source of this machine's apt configuration offers $VERSION_CODENAME main"
+  echo "deb [signed-by=/usr/share/keyrings/$distribution-archive-keyring.gpg] $uri $suite $components"
+}
+
+bootstrap() {
+  local line
+  line=$(source_line)
+  rm -f "$tarball"
+  # Emptied apt lists keep the date 1970: else `apt: cache_valid_time` takes them for fresh ones.
+  mmdebstrap --variant=minbase --include="$packages" \
+    --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
+    --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt=force-unsafe-io \
+    --aptopt='Acquire::Languages "none"' --aptopt='Acquire::Check-Valid-Until "false"' \
+    --skip=cleanup/apt/lists \
+    --customize-hook="upload $root/tests/hosts/init /sbin/gpufleet-init" \
+    --customize-hook='chmod 755 "$1/sbin/gpufleet-init"; rm -f "$1/etc/machine-id"; : >"$1/etc/machine-id"' \
+    --customize-hook='rm -rf "$1"/var/lib/apt/lists/*; touch -d @0 "$1/var/lib/apt/lists"' \
+    "$suite" "$tarball" ${line:+"$line"}
+}
+
+have() { docker image inspect "$image" >/dev/null 2>&1; }
+
+. /etc/os-release
+if ! have; then
+  exec 9>"$build/image-$suite.lock"
+  flock 9
+fi
+if ! have; then
+  say "Making the image $image (once; a minute or so)"
+  keyring=$(distribution_of "$suite")-archive-keyring
+  [ "$keyring" != ubuntu-archive-keyring ] || keyring=ubuntu-keyring
+  "$root/tests/hosts/packages.sh" mmdebstrap "$keyring"
+  quietly "mmdebstrap $suite" bootstrap
+  quietly "docker import" docker import -c 'CMD ["/sbin/gpufleet-init"]' -c 'ENV container=docker' \
+    -c 'LABEL io.gpufleet.nvidia.test=1' "$tarball" "$image"
+  rm -f "$tarball"
+fi
+echo "$image"

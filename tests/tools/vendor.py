@@ -1,0 +1,120 @@
+#!/usr/bin/env python3
+# Copyright (c) 2026 the gpufleet.nvidia authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Put the packages of meta/vendored.txt into nvidia_docker/_vendor, so that targets need nothing.
+
+The wheels are checked against the hashes in that file. A complete `_vendor` is left alone; a
+changed or damaged one is made anew beside the old one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path, PurePosixPath
+
+ROOT = Path(__file__).resolve().parents[2]
+REQUIREMENTS = ROOT / "meta" / "vendored.txt"
+VENDOR = ROOT / "plugins" / "module_utils" / "nvidia_docker" / "_vendor"
+MANIFEST = ROOT / ".build" / "vendor.json"
+# Examples and launchers of the packages that nothing here runs.
+UNUSED = frozenset({"example.py", "waitress/__main__.py", "waitress/runner.py"})
+INIT = '''\
+# Copyright (c) 2026 the gpufleet.nvidia authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Packages of others, unchanged: {packages}. Made by `make vendor`, pinned in meta/vendored.txt."""
+'''
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """Every file of a folder, byte code left out, with its SHA-256."""
+    return {
+        path.relative_to(folder).as_posix(): digest(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+def manifest(folder: Path, packages: list[str]) -> dict[str, object]:
+    """What `folder` holds and what it was made from."""
+    return {
+        "made_from": [digest(REQUIREMENTS), digest(Path(__file__))],
+        "packages": packages,
+        "files": contents(folder),
+    }
+
+
+def recorded() -> dict[str, object]:
+    """The manifest of the last run, or nothing where there is none to be read."""
+    try:
+        return dict(json.loads(MANIFEST.read_text()))
+    except (OSError, ValueError):
+        return {}
+
+
+def unpack(wheel: Path, into: Path) -> str:
+    """Unpack the Python files and the licence of a wheel; returns "name version"."""
+    name, version = wheel.name.split("-")[:2]
+    with zipfile.ZipFile(wheel) as archive:
+        for member in archive.namelist():
+            path = PurePosixPath(member)
+            if path.parts[0].endswith(".dist-info"):
+                if not path.name.upper().startswith(("LICENSE", "COPYING")):
+                    continue
+                target = into / "licenses" / f"{name}-{version}.txt"
+            elif path.suffix != ".py" or member in UNUSED:
+                continue
+            else:
+                target = into / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(archive.read(member))
+    return f"{name.replace('_', '-')} {version}"
+
+
+def make(into: Path) -> list[str]:
+    """Download, check and unpack everything; returns "name version" of each package."""
+    with tempfile.TemporaryDirectory(dir=MANIFEST.parent) as download:
+        subprocess.run(
+            [sys.executable, "-m", "pip", "download", "-qq", "--disable-pip-version-check"]
+            + ["--no-deps", "--require-hashes", "-d", download, "-r", str(REQUIREMENTS)],
+            check=True,
+        )
+        packages = [unpack(wheel, into) for wheel in sorted(Path(download).glob("*.whl"))]
+    (into / "__init__.py").write_text(INIT.format(packages=", ".join(packages)))
+    return packages
+
+
+def main() -> int:
+    MANIFEST.parent.mkdir(exist_ok=True)
+    VENDOR.parent.mkdir(parents=True, exist_ok=True)
+    with open(MANIFEST.parent / "vendor.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        before = recorded()
+        packages = before.get("packages")
+        if not isinstance(packages, list) or before != manifest(VENDOR, packages):
+            fresh = Path(tempfile.mkdtemp(dir=MANIFEST.parent))
+            try:
+                packages = make(fresh)
+                fresh.chmod(0o755)
+                after = manifest(fresh, packages)
+                shutil.rmtree(VENDOR, ignore_errors=True)
+                fresh.rename(VENDOR)
+                MANIFEST.write_text(json.dumps(after, indent=2) + "\n")
+            finally:
+                shutil.rmtree(fresh, ignore_errors=True)
+    print(f"vendored in {VENDOR.relative_to(ROOT)}: {', '.join(packages)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

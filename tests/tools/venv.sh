@@ -1,0 +1,71 @@
+#!/bin/bash
+# Copyright (c) 2026 the gpufleet.nvidia authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# venv.sh demo|dev|lock: makes .venv with the pinned tests/requirements/{demo,dev}.txt; a second run
+# costs nothing. `lock` resolves the *.in files anew into the *.txt files.
+set -euo pipefail
+. "$(dirname "$0")/steps.sh"
+venv=$root/.venv
+requirements=$root/tests/requirements
+uv_version=0.13.9
+
+# The first Python that is new enough and really runs: shims of version managers may not.
+find_python() {
+  local name
+  for name in python3.13 python3.12 python3.11 python3; do
+    if "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+      "$name" -c 'import os, sys; print(os.path.realpath(sys.executable))'
+      return
+    fi
+  done
+  die "no Python 3.11 or later found (tried python3.13, python3.12, python3.11 and python3)"
+}
+
+create() {
+  local python
+  python=$(find_python)
+  if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+    # Debian and Ubuntu ship these two modules apart.
+    "$root/tests/hosts/packages.sh" "$(basename "$python")-venv"
+  fi
+  rm -rf "$venv"
+  quietly "Python environment .venv ($("$python" -V))" "$python" -m venv "$venv"
+  quietly "uv" "$venv/bin/python" -m pip install -q --disable-pip-version-check "uv==$uv_version"
+}
+
+install() {
+  local index
+  # uv does not read pip's settings; a company's mirror usually is in them.
+  index=${PIP_INDEX_URL:-$("$venv/bin/python" -m pip config get global.index-url 2>/dev/null || true)}
+  [ -z "$index" ] || export UV_DEFAULT_INDEX=${UV_DEFAULT_INDEX:-$index}
+  "$venv/bin/uv" pip install --python "$venv/bin/python" --compile-bytecode -r "$requirements/$1.txt" ||
+    "$venv/bin/python" -m pip install -r "$requirements/$1.txt"
+}
+
+lock() {
+  local compile=("$venv/bin/uv" pip compile -q --universal --python-version 3.11 --no-header --no-annotate)
+  (cd "$requirements" && "${compile[@]}" dev.in -o dev.txt && "${compile[@]}" -c dev.txt demo.in -o demo.txt)
+}
+
+stamped() { [ -x "$venv/bin/python" ] && sha256sum --status -c "$venv/stamp-$1" 2>/dev/null; }
+
+level=${1:-dev}
+exec 9>"$build/venv.lock"
+flock 9
+case $level in
+  demo | dev)
+    cd "$requirements"
+    ! stamped dev || exit 0
+    ! stamped "$level" || exit 0
+    { "$venv/bin/python" -c "" && "$venv/bin/uv" --version; } >/dev/null 2>&1 || create
+    quietly "Python packages of tests/requirements/$level.txt" install "$level"
+    sha256sum "$level.txt" >"$venv/stamp-$level"
+    ;;
+  lock)
+    lock
+    ;;
+  *)
+    die "usage: venv.sh demo|dev|lock"
+    ;;
+esac
