@@ -39,7 +39,7 @@ def layer(path: Path) -> str:
 
 
 def imports(path: Path) -> list[tuple[str, str]]:
-    """Return (kind, name): kind "own" with a layer of the package, or "outside" with a top module."""
+    """Return (kind, name) pairs: "own" with a layer, or "outside" with a top-level module."""
     found: list[tuple[str, str]] = []
     package = ("", *path.relative_to(PACKAGE).parts[:-1])
     for node in ast.walk(ast.parse(path.read_text())):
@@ -53,7 +53,9 @@ def imports(path: Path) -> list[tuple[str, str]]:
             for alias in node.names:
                 target = (*base[1:], *tail, alias.name)
                 first = target[0]
-                found.append(("own", first if (PACKAGE / first).is_dir() or first == "_vendor" else CENTRE))
+                found.append(
+                    ("own", first if (PACKAGE / first).is_dir() or first == "_vendor" else CENTRE)
+                )
     return found
 
 
@@ -102,7 +104,9 @@ def test_one_place_plans(text: str) -> None:
         strings = [
             node.value
             for node in ast.walk(tree)
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs
+            if isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and id(node) not in docs
         ]
         if str(path.relative_to(PACKAGE)) not in allowed:
             stray = [s for s in strings if text in s and "\n" not in s]

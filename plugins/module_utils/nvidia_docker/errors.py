@@ -25,7 +25,8 @@ class UnknownDevice(InvalidInput):
         self.known = known
         has = ", ".join(known) if known else "no GPU"
         super().__init__(
-            f"unknown GPU {identifier!r}: {hint or 'it names no device of this host'}; this host has {has}"
+            f"unknown GPU {identifier!r}: {hint or 'it names no device of this host'}; "
+            f"this host has {has}"
         )
 
 

@@ -33,7 +33,11 @@ class VolumeName:
     def parse(cls, text: str) -> VolumeName:
         """Read a Docker volume name. Raises UnknownVolume with v1's texts."""
         kind, separator, version = text.rpartition("_")
-        if not separator or not re.fullmatch(r"[a-zA-Z0-9_.-]+", kind) or not _VERSION.fullmatch(version):
+        if (
+            not separator
+            or not re.fullmatch(r"[a-zA-Z0-9_.-]+", kind)
+            or not _VERSION.fullmatch(version)
+        ):
             raise UnknownVolume(f"bad volume format: {text}")
         if kind != VOLUME_KIND:
             raise UnknownVolume(f"unsupported volume: {text}")
@@ -78,7 +82,9 @@ def plan(host: Host, devices: Iterable[Selected], volume: VolumeName | None) -> 
     fail later and say less.
     """
     control = tuple(
-        path for path in CONTROL_NODES if path in host.control_nodes or path in REQUIRED_CONTROL_NODES
+        path
+        for path in CONTROL_NODES
+        if path in host.control_nodes or path in REQUIRED_CONTROL_NODES
     )
     injection = Injection(device_nodes=control)
     for device in devices:

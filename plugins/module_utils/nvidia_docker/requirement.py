@@ -60,12 +60,15 @@ def check(image: Image, host: Host, devices: Iterable[Selected]) -> None:
         return
     facts = _facts(host, tuple(devices))
     unmet = [
-        condition for condition in _conditions(image.environment) if not _holds_any(condition, facts)
+        condition
+        for condition in _conditions(image.environment)
+        if not _holds_any(condition, facts)
     ]
     if unmet:
         has = ", ".join(f"{key} {'/'.join(values)}" for key, values in facts.items() if values)
         raise UnmetRequirement(
-            f"image {image.reference} needs {' and '.join(unmet)}, this host has {has or 'no driver'}: "
+            f"image {image.reference} needs {' and '.join(unmet)}, "
+            f"this host has {has or 'no driver'}: "
             "update the driver or use an image made for an older one"
         )
 
@@ -81,8 +84,8 @@ def _check_cuda_label(image: Image, host: Host) -> None:
         )
     if host.driver.cuda_version is None:
         raise UnmetRequirement(
-            f"image {image.reference} needs CUDA {label}, but this host has no usable libcuda.so.1: "
-            "install the driver's CUDA library and load its kernel module"
+            f"image {image.reference} needs CUDA {label}, but this host has no usable "
+            "libcuda.so.1: install the driver's CUDA library and load its kernel module"
         )
     if _version(host.driver.cuda_version)[:2] < (int(wanted[1]), int(wanted[2])):
         raise UnmetRequirement(

@@ -46,7 +46,10 @@ def select(host: Host, identifiers: Iterable[str]) -> tuple[Selected, ...]:
         named = host.devices if identifier == ALL else (_find(host, identifier),)
         chosen.update(target.uuid for one in named for target in _targets(one))
     return tuple(
-        target for device in host.devices for target in _choose(device, chosen) if target.uuid in chosen
+        target
+        for device in host.devices
+        for target in _choose(device, chosen)
+        if target.uuid in chosen
     )
 
 
@@ -65,7 +68,9 @@ def _find(host: Host, identifier: str) -> Selected:
         matches: list[Selected] = [d for d in host.devices if d.index == int(identifier)]
     elif _MIG_INDEX.fullmatch(identifier):
         gpu, mig = (int(part) for part in identifier.split(":"))
-        matches = [m for d in host.devices if d.index == gpu for m in d.mig_devices if m.index == mig]
+        matches = [
+            m for d in host.devices if d.index == gpu for m in d.mig_devices if m.index == mig
+        ]
     elif identifier.startswith("GPU-"):
         matches = [d for d in host.devices if d.uuid.startswith(identifier)]
     elif identifier.startswith("MIG-"):

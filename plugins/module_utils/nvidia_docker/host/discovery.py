@@ -1,0 +1,283 @@
+# Copyright (c) 2026 the gpufleet.nvidia authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reads this machine into the records of model.py. The only user of nvml.py and cuda.py."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import stat
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from ..errors import DriverUnavailable, NvidiaDockerError
+from ..model import (
+    CONTROL_NODES,
+    REQUIRED_CONTROL_NODES,
+    Device,
+    DeviceDetails,
+    Driver,
+    Host,
+    MigDevice,
+    P2PLink,
+    UnreadableDevice,
+)
+from . import cuda, nvml
+
+_ROOT = Path("/")
+_MIG_MINORS = "proc/driver/nvidia-caps/mig-minors"
+_CAPABILITY_NODE = "/dev/nvidia-caps/nvidia-cap{}"
+_KIB = 1024
+
+
+def discover(root: Path = _ROOT) -> Host:
+    """Return what a container needs to know of this machine.
+
+    ``root`` is where /dev, /proc and /sys are looked up. Never raises for a machine without GPU or
+    driver: ``Host.reason`` says why there is nothing. A GPU that does not tell its UUID, minor
+    number or PCI bus id is in ``Host.unreadable``; the others are served.
+    """
+    devices: list[Device] = []
+    unreadable: list[UnreadableDevice] = []
+    module_version = loaded_module_version(root)
+    driver = Driver(None, None, None, module_version)
+    reason = None
+    try:
+        with nvml.session() as session:
+            driver = Driver(
+                session.driver_version(),
+                session.cuda_version(),
+                session.nvml_version(),
+                module_version,
+            )
+            capability_minors = _capability_minors(root)
+            for gpu in session.devices():
+                try:
+                    devices.append(_device(gpu, capability_minors))
+                except NvidiaDockerError as error:
+                    unreadable.append(UnreadableDevice(gpu.index, _bus_id_of(gpu), str(error)))
+    except NvidiaDockerError as error:
+        reason = str(error)
+    if reason is None and not devices:
+        reason = unreadable[0].reason if unreadable else "the driver is loaded but reports no GPU"
+    control = tuple(path for path in CONTROL_NODES if _is_device_node(root, path))
+    return Host(
+        driver=driver,
+        devices=tuple(devices),
+        unreadable=tuple(unreadable),
+        control_nodes=control,
+        missing_nodes=_missing(root, control, devices),
+        reason=reason,
+    )
+
+
+def require_driver(host: Host) -> str:
+    """Return the driver version of this host, or raise DriverUnavailable with the reason."""
+    if host.driver.version is None:
+        raise DriverUnavailable(host.reason or "NVML does not tell the driver version")
+    return host.driver.version
+
+
+def loaded_module_version(root: Path = _ROOT) -> str | None:
+    """Return the version of the loaded kernel module (/sys/module/nvidia/version)."""
+    try:
+        return (root / "sys/module/nvidia/version").read_text().strip() or None
+    except OSError:
+        return None
+
+
+def describe(host: Host, root: Path = _ROOT) -> tuple[DeviceDetails, ...]:
+    """Return the details of ``host.devices``, in the same order.
+
+    A field that NVML or CUDA refuses for whatever reason is ``None``: details never hide a GPU.
+    Raises DriverUnavailable if NVML can't be used any more.
+    """
+    if not host.devices:
+        return ()
+    library = cuda.load()
+    with nvml.session() as session:
+        by_index = {gpu.index: gpu for gpu in session.devices()}
+        on_cuda = {
+            device.uuid: library.device(device.pci_bus_id) if library else None
+            for device in host.devices
+        }
+        return tuple(
+            _details(device, by_index, host.devices, on_cuda, root) for device in host.devices
+        )
+
+
+def _device(gpu: nvml.NvmlDevice, capability_minors: dict[str, int]) -> Device:
+    uuid, minor, bus_id = gpu.uuid(), gpu.minor_number(), gpu.pci_bus_id()
+    if uuid is None or minor is None or bus_id is None:
+        unknown = [
+            what
+            for what, value in (("UUID", uuid), ("minor number", minor), ("PCI bus id", bus_id))
+            if value is None
+        ]
+        raise DriverUnavailable(f"GPU {gpu.index} does not tell its {' and '.join(unknown)}")
+    device = Device(
+        index=gpu.index,
+        uuid=uuid,
+        minor_number=minor,
+        pci_bus_id=bus_id,
+        name=gpu.name(),
+        memory_mib=gpu.memory_mib(),
+        compute_capability=gpu.compute_capability(),
+        brand=gpu.brand(),
+        mig_enabled=gpu.mig_enabled(),
+        mig_devices=(),
+    )
+    if not device.mig_enabled:
+        return device
+    migs = tuple(_mig_device(mig, device, capability_minors) for mig in gpu.mig_devices())
+    return dataclasses.replace(device, mig_devices=migs)
+
+
+def _mig_device(
+    mig: nvml.NvmlMigDevice, device: Device, capability_minors: dict[str, int]
+) -> MigDevice:
+    uuid, gpu_instance, compute_instance = (
+        mig.uuid(),
+        mig.gpu_instance_id(),
+        mig.compute_instance_id(),
+    )
+    if uuid is None or gpu_instance is None or compute_instance is None:
+        raise DriverUnavailable(f"MIG device {device.index}:{mig.index} does not tell its identity")
+    name = mig.name()
+    profile = re.search(r"\bMIG (\S+)$", name or "")
+    # The kernel numbers capabilities by the GPU's minor number.
+    gpu_capability = f"gpu{device.minor_number}/gi{gpu_instance}"
+    keys = (f"{gpu_capability}/access", f"{gpu_capability}/ci{compute_instance}/access")
+    absent = [key for key in keys if key not in capability_minors]
+    if absent:
+        raise DriverUnavailable(
+            f"MIG device {uuid}: /{_MIG_MINORS} does not list {', '.join(absent)}"
+        )
+    return MigDevice(
+        uuid=uuid,
+        index=mig.index,
+        gpu_index=device.index,
+        gpu_uuid=device.uuid,
+        gpu_instance_id=gpu_instance,
+        compute_instance_id=compute_instance,
+        name=name,
+        profile=profile[1] if profile else None,
+        memory_mib=mig.memory_mib(),
+        node=device.node,
+        capability_nodes=tuple(_CAPABILITY_NODE.format(capability_minors[key]) for key in keys),
+    )
+
+
+def _capability_minors(root: Path) -> dict[str, int]:
+    """Lines are ``gpu0/gi3/ci0/access 31``."""
+    try:
+        lines = (root / _MIG_MINORS).read_text().splitlines()
+    except OSError:
+        return {}
+    pairs = (line.split() for line in lines)
+    return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdigit()}
+
+
+def _bus_id_of(gpu: nvml.NvmlDevice) -> str | None:
+    try:
+        return gpu.pci_bus_id()
+    except NvidiaDockerError:
+        return None
+
+
+def _missing(root: Path, control: tuple[str, ...], devices: Iterable[Device]) -> tuple[str, ...]:
+    wanted = [path for path in REQUIRED_CONTROL_NODES if path not in control]
+    for device in devices:
+        wanted += device.device_nodes
+        wanted += [path for mig in device.mig_devices for path in mig.device_nodes]
+    absent = (path for path in wanted if not _is_device_node(root, path))
+    return tuple(dict.fromkeys(absent))
+
+
+def _is_device_node(root: Path, path: str) -> bool:
+    try:
+        return stat.S_ISCHR(os.stat(root / path.lstrip("/")).st_mode)
+    except OSError:
+        return False
+
+
+def _details(
+    device: Device,
+    by_index: dict[int, nvml.NvmlDevice],
+    devices: tuple[Device, ...],
+    on_cuda: dict[str, cuda.CudaDevice | None],
+    root: Path,
+) -> DeviceDetails:
+    gpu = by_index[device.index]
+    known = on_cuda[device.uuid]
+
+    def attribute(which: cuda.Attribute) -> int | None:
+        return known.attribute(which) if known else None
+
+    def kib(which: cuda.Attribute) -> int | None:
+        value = attribute(which)
+        return None if value is None else value // _KIB
+
+    major = attribute(cuda.Attribute.COMPUTE_CAPABILITY_MAJOR)
+    minor = attribute(cuda.Attribute.COMPUTE_CAPABILITY_MINOR)
+    ecc = attribute(cuda.Attribute.ECC_ENABLED)
+    memory = known.memory_bytes() if known else None
+    return DeviceDetails(
+        power_limit_watts=_or_none(gpu.power_limit_watts),
+        numa_node=_numa_node(root, device.pci_bus_id),
+        bar1_mib=_or_none(gpu.bar1_mib),
+        pcie_generation=_or_none(gpu.pcie_generation),
+        pcie_width=_or_none(gpu.pcie_width),
+        max_sm_clock_mhz=_or_none(gpu.max_sm_clock_mhz),
+        max_memory_clock_mhz=_or_none(gpu.max_memory_clock_mhz),
+        links=_links(device, by_index, devices, on_cuda),
+        compute_capability=None if major is None or minor is None else (major, minor),
+        multiprocessors=attribute(cuda.Attribute.MULTIPROCESSORS),
+        ecc_enabled=None if ecc is None else bool(ecc),
+        global_memory_mib=None if memory is None else memory // _KIB // _KIB,
+        shared_memory_kib=kib(cuda.Attribute.SHARED_MEMORY_PER_MULTIPROCESSOR),
+        constant_memory_kib=kib(cuda.Attribute.CONSTANT_MEMORY),
+        l2_cache_kib=kib(cuda.Attribute.L2_CACHE),
+        memory_clock_khz=attribute(cuda.Attribute.MEMORY_CLOCK_KHZ),
+        memory_bus_width_bits=attribute(cuda.Attribute.MEMORY_BUS_WIDTH),
+    )
+
+
+def _or_none(question: Callable[[], int | None]) -> int | None:
+    try:
+        return question()
+    except nvml.NvmlError:
+        return None
+
+
+def _links(
+    device: Device,
+    by_index: dict[int, nvml.NvmlDevice],
+    devices: tuple[Device, ...],
+    on_cuda: dict[str, cuda.CudaDevice | None],
+) -> tuple[P2PLink, ...] | None:
+    known = on_cuda[device.uuid]
+    if known is None:
+        return None
+    links = []
+    for other in devices:
+        peer = on_cuda[other.uuid]
+        if other.uuid == device.uuid or peer is None or not known.can_access(peer):
+            continue
+        try:
+            link = by_index[device.index].link_to(by_index[other.index])
+        except nvml.NvmlError:
+            continue
+        links.append(P2PLink(other.pci_bus_id, link))
+    return tuple(links)
+
+
+def _numa_node(root: Path, pci_bus_id: str) -> int:
+    """As v1: 0 where sysfs does not say or says -1."""
+    try:
+        number = int((root / "sys/bus/pci/devices" / pci_bus_id / "numa_node").read_text())
+    except (OSError, ValueError):
+        return 0
+    return max(number, 0)

@@ -1,0 +1,316 @@
+# Copyright (c) 2026 the gpufleet.nvidia authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The door to NVML through pynvml: no handle and no error code gets out of here.
+
+"This GPU or this driver does not tell" becomes ``None`` here and nowhere else.
+Reference: NVML API, https://docs.nvidia.com/deploy/nvml-api/
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import ModuleType
+from typing import Any, cast
+
+from ..errors import DriverUnavailable, NvidiaDockerError
+from ..model import LinkType, sysfs_pci_bus_id
+
+INSTALLED_COPY = Path("/usr/local/lib/nvidia-docker/current/nvidia_docker/_vendor/pynvml.py")
+"""The programs' byte-compiled copy, for a collection that was not built with its own."""
+
+# In the words of NVIDIA_REQUIRE_*'s brand, by nvmlBrandType_t.
+_BRANDS = (
+    *("unknown", "quadro", "tesla", "nvs", "grid", "geforce", "titan", "nvidiavapps"),
+    *("nvidiavpc", "nvidiavcs", "nvidiavws", "nvidiacloudgaming", "quadrortx", "nvidiartx"),
+    *("nvidia", "geforcertx", "titanrtx"),
+)
+
+# nvmlGpuTopologyLevel_t to v1's numbers.
+_LINKS = {
+    0: LinkType.SAME_BOARD,
+    10: LinkType.SINGLE_PCI_SWITCH,
+    20: LinkType.MULTIPLE_PCI_SWITCHES,
+    30: LinkType.HOST_PCI_BRIDGE,
+    40: LinkType.SAME_CPU_SOCKET,
+    50: LinkType.CROSS_CPU_SOCKET,
+}
+
+_MIB = 1024 * 1024
+
+
+class NvmlError(NvidiaDockerError):
+    """NVML answered with an error other than "not supported"."""
+
+    def __init__(self, question: str, text: str) -> None:
+        super().__init__(f"NVML can't tell the {question}: {text}")
+
+
+def _load() -> ModuleType:
+    """Return pynvml: ours, else the installed programs', else the host's own."""
+    with suppress(ImportError):
+        from .._vendor import pynvml
+
+        return cast("ModuleType", pynvml)
+    if INSTALLED_COPY.is_file():
+        spec = importlib.util.spec_from_file_location("nvidia_docker_pynvml", INSTALLED_COPY)
+        if spec is not None and spec.loader is not None:
+            module = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(module)
+            return module
+    try:
+        import pynvml  # type: ignore[no-redef, import-untyped, unused-ignore]
+
+        return pynvml  # type: ignore[no-any-return, unused-ignore]
+    except ImportError:
+        raise DriverUnavailable(
+            "pynvml is missing: install the built collection (ansible-galaxy collection install), "
+            "or run 'make vendor' in the checkout"
+        ) from None
+
+
+@contextmanager
+def session() -> Iterator[Nvml]:
+    """Open NVML, give an ``Nvml``, close it. Raises DriverUnavailable with the reason."""
+    binding = _load()
+    try:
+        binding.nvmlInit()
+    except binding.NVMLError as error:
+        raise DriverUnavailable(_why(binding, error)) from None
+    try:
+        yield Nvml(binding)
+    finally:
+        binding.nvmlShutdown()
+
+
+def _why(binding: ModuleType, error: Any) -> str:
+    reasons = {
+        binding.NVML_ERROR_LIBRARY_NOT_FOUND: (
+            "libnvidia-ml.so.1 is not in the loader's path: install the NVIDIA driver, "
+            "or run ldconfig if it is installed"
+        ),
+        binding.NVML_ERROR_DRIVER_NOT_LOADED: (
+            "the NVIDIA kernel module is not loaded: run 'modprobe nvidia', or reboot after a "
+            "kernel or driver update"
+        ),
+        binding.NVML_ERROR_LIB_RM_VERSION_MISMATCH: (
+            "libnvidia-ml.so.1 and the loaded NVIDIA kernel module are of different versions: "
+            "reboot, or reload the module"
+        ),
+        binding.NVML_ERROR_NO_PERMISSION: "no permission to use NVML: run as root",
+        binding.NVML_ERROR_FUNCTION_NOT_FOUND: (
+            "libnvidia-ml.so.1 is too old for pynvml: update the NVIDIA driver"
+        ),
+    }
+    return reasons.get(error.value, f"NVML can't be started: {error}")
+
+
+class Nvml:
+    """NVML while it is open. A method returns ``None`` where the GPU or the driver does not tell,
+    and raises NvmlError for any other refusal."""
+
+    def __init__(self, binding: ModuleType) -> None:
+        self._ask = _Asker(binding)
+
+    def driver_version(self) -> str | None:
+        """nvmlSystemGetDriverVersion."""
+        return self._ask.text("driver version", "nvmlSystemGetDriverVersion")
+
+    def nvml_version(self) -> str | None:
+        """nvmlSystemGetNVMLVersion."""
+        return self._ask.text("NVML version", "nvmlSystemGetNVMLVersion")
+
+    def cuda_version(self) -> str | None:
+        """nvmlSystemGetCudaDriverVersion_v2 as ``12.4``; ``None`` without a usable libcuda."""
+        try:
+            number = self._ask.number("CUDA version", "nvmlSystemGetCudaDriverVersion_v2")
+        except NvmlError:
+            # NVML asks libcuda; a broken one costs this field only.
+            return None
+        return f"{number // 1000}.{number % 1000 // 10}" if number else None
+
+    def devices(self) -> tuple[NvmlDevice, ...]:
+        """One per GPU, in NVML index order; asking happens in NvmlDevice's methods."""
+        count = self._ask.number("number of GPUs", "nvmlDeviceGetCount") or 0
+        return tuple(NvmlDevice(self._ask, index) for index in range(count))
+
+
+class _Asker:
+    """Calls pynvml and gives plain values."""
+
+    def __init__(self, binding: ModuleType) -> None:
+        self.nvml = binding
+        self._absent = (
+            binding.NVML_ERROR_NOT_SUPPORTED,
+            binding.NVML_ERROR_FUNCTION_NOT_FOUND,
+            binding.NVML_ERROR_NO_DATA,
+            binding.NVML_ERROR_ARGUMENT_VERSION_MISMATCH,
+            binding.NVML_ERROR_DEPRECATED,
+        )
+
+    def value(self, question: str, name: str, *arguments: Any, absent: tuple[int, ...] = ()) -> Any:
+        try:
+            return getattr(self.nvml, name)(*arguments)
+        except self.nvml.NVMLError as error:
+            if error.value in self._absent or error.value in absent:
+                return None
+            raise NvmlError(question, str(error)) from None
+
+    def text(self, question: str, name: str, *arguments: Any) -> str | None:
+        value = self.value(question, name, *arguments)
+        return None if value is None else str(value)
+
+    def number(self, question: str, name: str, *arguments: Any) -> int | None:
+        value = self.value(question, name, *arguments)
+        return None if value is None else int(value)
+
+    def mib(self, question: str, name: str, field: str, *arguments: Any) -> int | None:
+        """Return a byte count out of a struct, in MiB."""
+        value = self.value(question, name, *arguments)
+        return None if value is None else int(getattr(value, field)) // _MIB
+
+
+class NvmlDevice:
+    """One GPU. Methods return and raise as Nvml's."""
+
+    def __init__(self, ask: _Asker, index: int) -> None:
+        self.index = index
+        self._ask = ask
+        self._opened: Any = None
+
+    @property
+    def _handle(self) -> Any:
+        if self._opened is None:
+            self._opened = self._ask.value(
+                f"handle of GPU {self.index}", "nvmlDeviceGetHandleByIndex", self.index
+            )
+        return self._opened
+
+    def uuid(self) -> str | None:
+        """nvmlDeviceGetUUID, ``GPU-…``."""
+        return self._ask.text("UUID", "nvmlDeviceGetUUID", self._handle)
+
+    def minor_number(self) -> int | None:
+        """nvmlDeviceGetMinorNumber: the N of /dev/nvidiaN."""
+        return self._ask.number("minor number", "nvmlDeviceGetMinorNumber", self._handle)
+
+    def pci_bus_id(self) -> str | None:
+        """nvmlDeviceGetPciInfo as sysfs writes it."""
+        info = self._ask.value("PCI bus id", "nvmlDeviceGetPciInfo", self._handle)
+        text = "" if info is None else info.busId
+        return sysfs_pci_bus_id(text.decode() if isinstance(text, bytes) else text)
+
+    def name(self) -> str | None:
+        """nvmlDeviceGetName."""
+        return self._ask.text("name", "nvmlDeviceGetName", self._handle)
+
+    def memory_mib(self) -> int | None:
+        """nvmlDeviceGetMemoryInfo, total."""
+        return self._ask.mib("memory size", "nvmlDeviceGetMemoryInfo", "total", self._handle)
+
+    def compute_capability(self) -> str | None:
+        """nvmlDeviceGetCudaComputeCapability as ``8.0``."""
+        pair = self._ask.value(
+            "compute capability", "nvmlDeviceGetCudaComputeCapability", self._handle
+        )
+        return None if pair is None else f"{pair[0]}.{pair[1]}"
+
+    def brand(self) -> str | None:
+        """nvmlDeviceGetBrand, lower case."""
+        number = self._ask.number("brand", "nvmlDeviceGetBrand", self._handle)
+        return _BRANDS[number] if number is not None and 0 < number < len(_BRANDS) else None
+
+    def mig_enabled(self) -> bool:
+        """nvmlDeviceGetMigMode, current; a GPU that can't do MIG has it off."""
+        mode = self._ask.value("MIG mode", "nvmlDeviceGetMigMode", self._handle)
+        return bool(mode and mode[0] == 1)
+
+    def mig_devices(self) -> tuple[NvmlMigDevice, ...]:
+        """nvmlDeviceGetMigDeviceHandleByIndex for every index that holds one."""
+        found = []
+        most = self._ask.number(
+            "number of MIG devices", "nvmlDeviceGetMaxMigDeviceCount", self._handle
+        )
+        for index in range(most or 0):
+            handle = self._ask.value(
+                f"MIG device {self.index}:{index}",
+                "nvmlDeviceGetMigDeviceHandleByIndex",
+                self._handle,
+                index,
+                # A MIG device that was destroyed leaves its index empty.
+                absent=(self._ask.nvml.NVML_ERROR_NOT_FOUND,),
+            )
+            if handle is not None:
+                found.append(NvmlMigDevice(self._ask, handle, index))
+        return tuple(found)
+
+    def power_limit_watts(self) -> int | None:
+        """nvmlDeviceGetPowerManagementLimit (mW), truncated."""
+        limit = self._ask.number("power limit", "nvmlDeviceGetPowerManagementLimit", self._handle)
+        return None if limit is None else limit // 1000
+
+    def bar1_mib(self) -> int | None:
+        """nvmlDeviceGetBAR1MemoryInfo, total."""
+        return self._ask.mib("BAR1 size", "nvmlDeviceGetBAR1MemoryInfo", "bar1Total", self._handle)
+
+    def pcie_generation(self) -> int | None:
+        """nvmlDeviceGetMaxPcieLinkGeneration."""
+        return self._ask.number(
+            "PCIe generation", "nvmlDeviceGetMaxPcieLinkGeneration", self._handle
+        )
+
+    def pcie_width(self) -> int | None:
+        """nvmlDeviceGetMaxPcieLinkWidth, lanes."""
+        return self._ask.number("PCIe width", "nvmlDeviceGetMaxPcieLinkWidth", self._handle)
+
+    def max_sm_clock_mhz(self) -> int | None:
+        """nvmlDeviceGetMaxClockInfo, SM."""
+        return self._max_clock("SM", self._ask.nvml.NVML_CLOCK_SM)
+
+    def max_memory_clock_mhz(self) -> int | None:
+        """nvmlDeviceGetMaxClockInfo, memory."""
+        return self._max_clock("memory", self._ask.nvml.NVML_CLOCK_MEM)
+
+    def _max_clock(self, what: str, kind: int) -> int | None:
+        return self._ask.number(
+            f"highest {what} clock", "nvmlDeviceGetMaxClockInfo", self._handle, kind
+        )
+
+    def link_to(self, other: NvmlDevice) -> LinkType:
+        """nvmlDeviceGetTopologyCommonAncestor in v1's words."""
+        level = self._ask.number(
+            "topology", "nvmlDeviceGetTopologyCommonAncestor", self._handle, other._handle
+        )
+        return _LINKS.get(-1 if level is None else level, LinkType.UNKNOWN)
+
+
+class NvmlMigDevice:
+    """One MIG device. Methods return and raise as Nvml's."""
+
+    def __init__(self, ask: _Asker, handle: Any, index: int) -> None:
+        self.index = index
+        self._ask = ask
+        self._handle = handle
+
+    def uuid(self) -> str | None:
+        """nvmlDeviceGetUUID, ``MIG-…``."""
+        return self._ask.text("MIG UUID", "nvmlDeviceGetUUID", self._handle)
+
+    def name(self) -> str | None:
+        """nvmlDeviceGetName: the GPU's name and the MIG profile."""
+        return self._ask.text("MIG name", "nvmlDeviceGetName", self._handle)
+
+    def gpu_instance_id(self) -> int | None:
+        """nvmlDeviceGetGpuInstanceId."""
+        return self._ask.number("GPU instance", "nvmlDeviceGetGpuInstanceId", self._handle)
+
+    def compute_instance_id(self) -> int | None:
+        """nvmlDeviceGetComputeInstanceId."""
+        return self._ask.number("compute instance", "nvmlDeviceGetComputeInstanceId", self._handle)
+
+    def memory_mib(self) -> int | None:
+        """nvmlDeviceGetMemoryInfo, total."""
+        return self._ask.mib("MIG memory size", "nvmlDeviceGetMemoryInfo", "total", self._handle)
