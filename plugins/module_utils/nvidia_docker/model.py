@@ -133,8 +133,11 @@ CONTROL_NODES = ("/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools")
 """v1's control device nodes, in v1's order."""
 REQUIRED_CONTROL_NODES = ("/dev/nvidiactl", "/dev/nvidia-uvm")
 """Without these no container can use a GPU; nvidia-uvm-tools is for profilers only."""
-MODESET_NODE = "/dev/nvidia-modeset"
-"""For the driver capability ``display`` only."""
+
+
+def capability_node(minor: int) -> str:
+    """Return the capability device node of that minor number (/proc/driver/nvidia-caps)."""
+    return f"/dev/nvidia-caps/nvidia-cap{minor}"
 
 
 class LinkType(IntEnum):

@@ -23,12 +23,12 @@ from ..model import (
     MigDevice,
     P2PLink,
     UnreadableDevice,
+    capability_node,
 )
 from . import cuda, nvml
 
 _ROOT = Path("/")
 _MIG_MINORS = "proc/driver/nvidia-caps/mig-minors"
-_CAPABILITY_NODE = "/dev/nvidia-caps/nvidia-cap{}"
 _KIB = 1024
 
 
@@ -166,7 +166,7 @@ def _mig_device(
         profile=profile[1] if profile else None,
         memory_mib=mig.memory_mib(),
         node=device.node,
-        capability_nodes=tuple(_CAPABILITY_NODE.format(capability_minors[key]) for key in keys),
+        capability_nodes=tuple(capability_node(capability_minors[key]) for key in keys),
     )
 
 

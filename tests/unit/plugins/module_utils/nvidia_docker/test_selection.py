@@ -1,0 +1,86 @@
+# Copyright (c) 2026 the gpufleet.nvidia authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""selection.py"""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.errors import (
+    InvalidInput,
+    UnknownDevice,
+)
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.model import (
+    sysfs_pci_bus_id,
+)
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.selection import select
+
+NAMED = [
+    ([], []),
+    (["none"], []),
+    (["none", "none"], []),
+    (["all"], ["GPU-836c", "GPU-b78a-1", "GPU-b78a-2", "MIG-aa", "MIG-ab"]),
+    (["all", "0"], ["GPU-836c", "GPU-b78a-1", "GPU-b78a-2", "MIG-aa", "MIG-ab"]),
+    (["0"], ["GPU-836c"]),
+    (["00"], ["GPU-836c"]),
+    (["2", "0"], ["GPU-836c", "GPU-b78a-2"]),
+    (["0", "0", "GPU-836c"], ["GPU-836c"]),
+    (["GPU-8"], ["GPU-836c"]),
+    (["GPU-b78a-2"], ["GPU-b78a-2"]),
+    (["0000:07:00.0"], ["GPU-b78a-1"]),
+    (["00000001:08:00.0"], ["GPU-b78a-2"]),
+    (["AF:00.0"], ["MIG-aa", "MIG-ab"]),
+    (["3:1"], ["MIG-ab"]),
+    (["MIG-aa", "1"], ["GPU-b78a-1", "MIG-aa"]),
+    (["3"], ["MIG-aa", "MIG-ab"]),
+    (["GPU-dd"], ["MIG-aa", "MIG-ab"]),
+]
+
+
+@pytest.mark.parametrize(("identifiers", "uuids"), NAMED)
+def test_identifiers_name_devices_in_nvml_order(host, identifiers, uuids) -> None:
+    """Each device once, whatever the order and the way it was named."""
+    assert [device.uuid for device in select(host, identifiers)] == uuids
+
+
+REFUSED = ["9", "-1", "+1", "", " 0", "0,1", "*", "void", "gpu-8", "GPU-b78a", "GPU-zz"]
+REFUSED += ["MIG-a", "0:0", "3:2", "0000:09:00.0", "4294967296", "0x1", "all ", "GPU"]
+
+
+@pytest.mark.parametrize("identifier", REFUSED)
+def test_an_identifier_that_names_nothing_or_two_is_refused(host, identifier) -> None:
+    """The sentence names the identifier and what the host has."""
+    with pytest.raises(UnknownDevice) as caught:
+        select(host, [identifier])
+    assert repr(identifier) in str(caught.value)
+    assert "0 (GPU-836c)" in str(caught.value)
+
+
+def test_the_start_of_two_uuids_says_so(host) -> None:
+    """v1 took the first; a container could get another GPU than the one that was meant."""
+    with pytest.raises(UnknownDevice, match="start of 2 UUIDs"):
+        select(host, ["GPU-b78a"])
+
+
+def test_none_beside_others_is_refused(host) -> None:
+    """Either nothing or something."""
+    with pytest.raises(InvalidInput, match="'none' can't be combined"):
+        select(host, ["none", "0"])
+
+
+BUS_IDS = [
+    ("0000:AF:00.0", "0000:af:00.0"),
+    ("00000000:3B:00.0", "0000:3b:00.0"),
+    ("00010000:3B:00.1", "10000:3b:00.1"),
+    ("3b:0.0", "0000:3b:00.0"),
+    ("3b:00", None),
+    ("0000:3b:00.8", None),
+    ("../../etc", None),
+    ("", None),
+]
+
+
+@pytest.mark.parametrize(("text", "wanted"), BUS_IDS)
+def test_pci_bus_ids_are_written_as_sysfs_does(text, wanted) -> None:
+    """NVML's and people's forms become one; what is none of them is None."""
+    assert sysfs_pci_bus_id(text) == wanted
