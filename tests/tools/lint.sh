@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Copyright (c) 2026 the gpufleet.nvidia authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# lint.sh: every check that runs nothing of ours. All of them run; the status says whether one failed.
+set -euo pipefail
+. "$(dirname "$0")/steps.sh"
+PATH=$root/.venv/bin:$PATH
+command -v shellcheck >/dev/null || "$root/tests/hosts/packages.sh" shellcheck
+failed=0
+
+check() { quietly "$@" || failed=1; }
+
+cd "$root"
+mapfile -t scripts < <(git grep -lE '^#!(/bin/sh|/usr/bin/env bash)' -- . ':!roles' || true)
+check "ruff check" ruff check .
+check "ruff format" ruff format --check .
+check "mypy" mypy plugins/module_utils/nvidia_docker
+check "yamllint" yamllint --strict .
+check "shellcheck" shellcheck --external-sources "${scripts[@]}"
+check "antsibull-changelog lint" antsibull-changelog lint
+
+# The two below follow links and leave folders behind: they get a copy.
+cd "$("$root/tests/tools/tree.sh" lint)"
+export ANSIBLE_COLLECTIONS_PATH=$build/lint:$build/collections
+check "ansible-lint" ansible-lint --offline --nocolor
+check "antsibull-docs lint" antsibull-docs lint-collection-docs --plugin-docs .
+exit "$failed"
