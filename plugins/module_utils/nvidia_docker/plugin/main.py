@@ -1,0 +1,111 @@
+# Copyright (c) 2026 the gpufleet.nvidia authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The program nvidia-docker-plugin: Docker's volume driver and the REST API."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+from .. import __version__
+from ..errors import NvidiaDockerError
+from ..host import discovery, driver_volume, modprobe
+from . import remote_api, volume_driver
+from .server import Server, listen_tcp, listen_unix
+from .state import State
+
+LISTEN = "127.0.0.1:3476"
+SOCKET_DIRECTORY = "/run/docker/plugins"
+SOCKET_NAME = "nvidia-docker.sock"
+
+logger = logging.getLogger(__name__)
+
+
+def main(argv: list[str]) -> int:
+    """Run the program with these arguments (without its name) and return its exit status."""
+    options = _parse(argv)
+    if options.version:
+        print(f"NVIDIA Docker plugin: {__version__}")
+        return 0
+    logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.INFO)
+    # It warns of every request that has to wait for a thread.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+    try:
+        _serve(options)
+    except NvidiaDockerError as error:
+        logger.error("Error: %s", error)
+        return 1
+    logger.info("Successfully terminated")
+    return 0
+
+
+def _parse(argv: list[str]) -> argparse.Namespace:
+    """v1's flags; Go takes them with one dash or two, with a blank or an equals sign."""
+    parser = argparse.ArgumentParser(
+        prog="nvidia-docker-plugin",
+        description="Docker's volume driver nvidia-docker, and the REST API that describes GPUs.",
+        allow_abbrev=False,
+    )
+    for flag, default, meaning in (
+        ("d", driver_volume.VOLUMES_ROOT, "where the driver volumes are stored"),
+        ("l", LISTEN, "address of the REST API; :3476 is every interface"),
+        ("s", SOCKET_DIRECTORY, f"directory of the plugin socket {SOCKET_NAME}"),
+    ):
+        parser.add_argument(
+            f"-{flag}", f"--{flag}", dest=flag, default=default, help=f"{meaning} ({default})"
+        )
+    parser.add_argument("-v", "--v", "--version", dest="version", action="store_true")
+    parser.add_argument("ignored", nargs="*", help=argparse.SUPPRESS)
+    return parser.parse_args(argv)
+
+
+def _serve(options: argparse.Namespace) -> None:
+    server = Server()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: server.stop())
+    _load_unified_memory()
+    state = State(Path(options.d), discovery.discover, discovery.describe)
+    _look_at_the_machine(state)
+    logger.info("Provisioning volumes at %s", options.d)
+    rest = listen_tcp(options.l)
+    plugin = listen_unix(Path(options.s) / SOCKET_NAME)
+    logger.info("Serving plugin API at %s", options.s)
+    server.add(plugin, volume_driver.API, state)
+    logger.info("Serving remote API at %s", options.l)
+    name = socket.gethostname().lower()
+    server.add(rest, remote_api.api({name, name.partition(".")[0]}), state)
+    _tell_systemd("READY=1")
+    server.run()
+
+
+def _load_unified_memory() -> None:
+    logger.info("Loading NVIDIA unified memory")
+    try:
+        modprobe.load_uvm()
+    except NvidiaDockerError as error:
+        # The volumes can be listed and removed all the same, and the driver may come later.
+        logger.warning("Warning: %s", error)
+
+
+def _look_at_the_machine(state: State) -> None:
+    logger.info("Discovering GPU devices")
+    host = state.host()
+    if host.reason is not None:
+        logger.warning("Warning: %s", host.reason)
+    for device in host.unreadable:
+        logger.warning("Warning: GPU %d can't be used: %s", device.index, device.reason)
+
+
+def _tell_systemd(message: str) -> None:
+    """sd_notify(3): a datagram to the socket that the unit's Type=notify names."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if address:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+            notify.connect("\0" + address[1:] if address.startswith("@") else address)
+            notify.sendall(message.encode())

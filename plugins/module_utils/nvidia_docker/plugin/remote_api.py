@@ -1,0 +1,159 @@
+# Copyright (c) 2026 the gpufleet.nvidia authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""v1's REST API: GET on TCP, for the command on other machines, schedulers and monitoring."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from ipaddress import ip_address
+from urllib.parse import unquote_plus
+
+from ..errors import DriverUnavailable, InvalidInput, MissingDeviceNode, UnknownDevice
+from ..host.discovery import require_driver
+from ..injection import VOLUME_KIND, Injection, VolumeName, plan
+from ..model import Host
+from ..render import docker_cli, go_json, gpu_info
+from ..selection import ALL, Selected, select
+from .api import Api, Handler, Request, Response, sentence
+from .state import State
+
+JSON = "application/json"
+
+_EVERYTHING = ("", "*")
+_INDEX = re.compile(r"\+?0*([0-9]{1,9})|-0+")
+"""As v1's number parser took them: 1, 01, +1, and -0 for 0."""
+_UUID = re.compile(r"(GPU|MIG)-.*|[0-9]{1,9}:[0-9]{1,9}")
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_STATUS = {InvalidInput: 400, DriverUnavailable: 503, MissingDeviceNode: 503}
+
+
+def api(host_names: Collection[str]) -> Api:
+    """Return the REST API; ``host_names`` are the names of this machine in lower case."""
+    allowed = {"localhost", "plugin", *host_names}
+
+    def refuse(request: Request) -> Response | None:
+        return _refuse_foreign_host(request.header("host"), allowed)
+
+    return Api(routes=ROUTES, refuse=refuse, failure=failure)
+
+
+def failure(request: Request, error: Exception) -> Response:
+    """Answer with the reason as text, and the status that fits."""
+    status = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), 500)
+    return Response.of(status, sentence(error) + "\n")
+
+
+def docker_cli_text(request: Request, state: State) -> Response:
+    """``/docker/cli``: the options for ``docker run`` on one line."""
+    return Response.of(200, " ".join(docker_cli.rest_arguments(_injection(request, state))))
+
+
+def docker_cli_json(request: Request, state: State) -> Response:
+    """``/docker/cli/json``: the same as an object."""
+    return _json(docker_cli.rest_json(_injection(request, state)))
+
+
+def gpu_info_json(request: Request, state: State) -> Response:
+    """``/gpu/info/json``: what does not change of each GPU."""
+    return _json(gpu_info.document(*state.described()))
+
+
+_HANDLERS: dict[str, Handler] = {
+    "/docker/cli": docker_cli_text,
+    "/docker/cli/json": docker_cli_json,
+    "/gpu/info/json": gpu_info_json,
+}
+ROUTES = {
+    ("GET", prefix + path): handler
+    for prefix in ("", "/v1.0")
+    for path, handler in _HANDLERS.items()
+}
+
+
+def _json(value: object) -> Response:
+    return Response.of(200, go_json.dumps(value), JSON)
+
+
+def _injection(request: Request, state: State) -> Injection:
+    parameters = _parameters(request.query)
+    host = state.host()
+    version = require_driver(host)
+    devices = _devices(host, parameters["dev"])
+    _check_volumes(parameters["vol"])
+    return plan(host, devices, VolumeName(version))
+
+
+def _parameters(query: str) -> dict[str, str]:
+    """Return ``dev`` and ``vol``, empty when absent.
+
+    v1 took what it could not read for absent, which means all GPUs; here it is refused.
+    """
+    values: dict[str, list[str]] = {"dev": [], "vol": []}
+    for part in filter(None, query.split("&")):
+        name, value = (_decoded(half, part) for half in part.partition("=")[::2])
+        if name not in values:
+            raise InvalidInput(f"unknown query parameter {name!r}: dev and vol are known")
+        values[name].append(value)
+    for name, given in values.items():
+        if given and given[0] in _EVERYTHING and any(v not in _EVERYTHING for v in given):
+            raise InvalidInput(f"query parameter {name} is given twice, first for everything")
+    return {name: given[0] if given else "" for name, given in values.items()}
+
+
+def _decoded(text: str, part: str) -> str:
+    try:
+        if _BAD_ESCAPE.search(text):
+            raise ValueError(text)
+        return unquote_plus(text, errors="strict")
+    except ValueError as error:
+        raise InvalidInput(
+            f"query part {part!r} can't be decoded: write %25 for a percent sign, and UTF-8"
+        ) from error
+
+
+def _devices(host: Host, value: str) -> tuple[Selected, ...]:
+    """v1's grammar: indices and UUID prefixes split at single blanks, or everything."""
+    if value in _EVERYTHING:
+        return select(host, [ALL])
+    identifiers = []
+    for item in value.split(" "):
+        index = _INDEX.fullmatch(item)
+        if index is None and not _UUID.fullmatch(item):
+            raise InvalidInput(f"invalid device: {item}")
+        identifier = item if index is None else index[1] or "0"
+        try:
+            select(host, [identifier])
+        except UnknownDevice as error:
+            raise InvalidInput(f"invalid device: {item}") from error
+        identifiers.append(identifier)
+    return select(host, identifiers)
+
+
+def _check_volumes(value: str) -> None:
+    """Everything is the driver volume; nothing else can be asked for."""
+    if value in _EVERYTHING:
+        return
+    for item in value.split(" "):
+        if item != VOLUME_KIND:
+            raise InvalidInput(f"invalid volume: {item}")
+
+
+def _refuse_foreign_host(header: str, allowed: Collection[str]) -> Response | None:
+    """A browser that was lured to a name which resolves to this machine sends that name."""
+    name = re.sub(r":[0-9]*$", "", header).lower()
+    if name in allowed or _is_ip_address(name):
+        return None
+    return Response.of(
+        403,
+        f"host {header!r} is not served: use an IP address, localhost or this machine's name\n",
+    )
+
+
+def _is_ip_address(name: str) -> bool:
+    try:
+        ip_address(name[1:-1] if name.startswith("[") and name.endswith("]") else name)
+    except ValueError:
+        return False
+    return True

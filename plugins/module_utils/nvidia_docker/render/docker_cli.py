@@ -1,0 +1,46 @@
+# Copyright (c) 2026 the gpufleet.nvidia authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""An injection as arguments of the docker command and as v1's REST answers.
+
+v1's REST API and the command say the same in two ways. REST answers keep v1's bytes: they are
+parsed by schedulers. The command names the volume driver on the mount itself, because a
+``--volume-driver`` would be forced on the user's own volumes too.
+"""
+
+from __future__ import annotations
+
+from ..injection import VOLUME_DRIVER, Injection
+
+
+def rest_arguments(injection: Injection) -> list[str]:
+    """Return the words of v1's ``/docker/cli``: volume driver, volumes, devices."""
+    volumes = [f"--volume={volume}" for volume in _volumes(injection)]
+    return [f"--volume-driver={VOLUME_DRIVER}", *volumes, *_devices(injection)]
+
+
+def rest_json(injection: Injection) -> dict[str, object]:
+    """Return the object of v1's ``/docker/cli/json``."""
+    return {
+        "VolumeDriver": VOLUME_DRIVER,
+        "Volumes": _volumes(injection),
+        "Devices": list(injection.device_nodes),
+    }
+
+
+def run_arguments(injection: Injection) -> list[str]:
+    """Return the options for ``docker run`` and ``docker create``, one word each."""
+    mounts = [
+        f"--mount=type=volume,source={mount.volume},target={mount.target},readonly,"
+        f"volume-driver={mount.volume_driver}"
+        for mount in injection.mounts
+    ]
+    return _devices(injection) + mounts
+
+
+def _devices(injection: Injection) -> list[str]:
+    return [f"--device={path}" for path in injection.device_nodes]
+
+
+def _volumes(injection: Injection) -> list[str]:
+    return [f"{mount.volume}:{mount.target}:ro" for mount in injection.mounts]
