@@ -1,0 +1,161 @@
+# Copyright (c) 2026 the gpufleet.nvidia authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The program nvidia-docker: docker, with the GPUs that an image asks for.
+
+Everything but run and create becomes docker at once. What is imported before that adds to the
+start of every docker command, so the rest is imported where it is needed; dataclasses, typing, re
+and subprocess (5 to 15 ms each) are kept out of the modules used here.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from ..errors import DockerError, NvidiaDockerError
+from ..host.docker import Docker
+from . import docker_command, environment
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ..host.docker import ImageQuery
+    from ..model import Host
+    from ..requirement import Image
+
+_INTERRUPTED = 130
+"""What a shell reports for a program ended by Ctrl-C."""
+_NO_READER = 141
+"""... and for one that wrote where nobody reads any more."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Become docker with the user's arguments, GPUs added where the image asks for them.
+
+    Returns only if that can't be done: an exit status, after a sentence on standard error.
+    """
+    program = sys.argv[0]
+    try:
+        settings = environment.read(os.environ)
+        for warning in settings.warnings:
+            _log(program, f"Warning: {warning}")
+        command = docker_command.find(arguments)
+        if command.name == "version":
+            _print_version()
+        words = list(arguments)
+        if command.image is not None:
+            # Our own questions go to the engine that the user's global options name.
+            docker = Docker((*settings.docker, *words[: command.start]))
+            added = _options(program, settings, docker, command, words[command.image])
+            words[command.insert : command.insert] = added
+        Docker(settings.docker).exec(words)
+    except NvidiaDockerError as error:
+        _log(program, f"Error: {error}")
+        if os.environ.get("NV_DEBUG"):
+            import traceback
+
+            traceback.print_exc()
+        return 1
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except BrokenPipeError:
+        return _NO_READER
+
+
+def _options(
+    program: str,
+    settings: environment.Settings,
+    docker: Docker,
+    command: docker_command.Command,
+    reference: str,
+) -> list[str]:
+    """Return what is to be added to a run or create of this image: nothing if it wants no GPU."""
+    question = docker.ask_image(reference)
+    if settings.remote is not None:
+        image = _gpu_image(program, docker, command, question)
+        if image is None:
+            return []
+        from . import remote
+
+        return remote.options(settings.remote, image, settings.gpus)
+    # The engine takes as long to answer as NVML takes to tell what is there.
+    discovered = _start_discovery()
+    image = _gpu_image(program, docker, command, question)
+    if image is None:
+        return []
+    from . import local
+
+    for name in local.unknown_volumes(image):
+        _log(program, f"Warning: image {image.reference} asks for an unknown volume, {name}")
+    return local.options(discovered, image, settings.gpus)
+
+
+def _gpu_image(
+    program: str, docker: Docker, command: docker_command.Command, question: ImageQuery
+) -> Image | None:
+    """Return the image, pulled if it must be, or None if docker is to go on without GPU."""
+    try:
+        image = question.answer()
+    except DockerError as error:
+        # docker itself fails for the same reason, or tells what it does.
+        _log(program, f"Warning: no GPU is added, docker can't tell about the image: {error}")
+        return None
+    pull = command.options.get("pull")
+    if image is None and pull == "never":
+        return None
+    if image is None or pull == "always":
+        docker.pull(question.reference, _pull_options(command))
+        image = docker.image(question.reference)
+        if image is None:
+            raise DockerError(f"docker pulled {question.reference} but does not have it")
+    return image if image.is_gpu_image else None
+
+
+def _start_discovery() -> Callable[[], Host]:
+    """Look at this machine in a thread; what is returned waits for the outcome."""
+    from threading import Thread
+
+    found: list[Host] = []
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            from ..host.discovery import discover
+
+            found.append(discover())
+        except BaseException as error:  # noqa: BLE001 - raised again where the outcome is needed
+            failures.append(error)
+
+    # A daemon: docker does not wait for it if the image wants no GPU.
+    thread = Thread(target=work, daemon=True)
+    thread.start()
+
+    def outcome() -> Host:
+        thread.join()
+        for failure in failures:
+            raise failure
+        return found[0]
+
+    return outcome
+
+
+def _pull_options(command: docker_command.Command) -> list[str]:
+    """Return those of the user's options that docker pull has too."""
+    names = ("disable-content-trust", "platform", "quiet")
+    return [f"--{name}={command.options[name]}" for name in names if name in command.options]
+
+
+def _print_version() -> None:
+    from .. import __version__
+
+    # Not print(): nothing may be left in a buffer when docker takes over.
+    os.write(1, f"NVIDIA Docker: {__version__}\n\n".encode())
+
+
+def _log(program: str, text: str) -> None:
+    """Write v1's form of a message: ``nvidia-docker | 2026/01/31 12:00:00 Error: ...``."""
+    import time
+
+    sys.stderr.write(f"{program} | {time.strftime('%Y/%m/%d %H:%M:%S')} {text}\n")
