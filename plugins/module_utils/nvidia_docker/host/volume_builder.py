@@ -1,0 +1,167 @@
+# Copyright (c) 2026 the gpufleet.nvidia authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Makes the tree of a driver volume beside its place, then puts it there.
+
+A container mounts the volume's directory itself. So an existing one stays, and what is in it
+changes places with what was built: containers that run see the new files, at no moment none.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from ..errors import DriverVolumeError
+from .driver_root import DIRECTORIES, Candidate, Choice
+from .manifest import FILE_NAME, Link, Manifest, Record
+from .volume_check import DIRECTORY_MODE
+
+_NO_HARD_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS)
+"""Another file system; a file system without links, or fs.protected_hardlinks; too many links."""
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2
+
+
+def build(
+    directory: Path, root: Path, found: tuple[Candidate, ...], choice: Choice, version: str
+) -> Manifest:
+    """Fill the empty ``directory`` with what was chosen and write its manifest, all on disk.
+
+    Raises OSError, or DriverVolumeError if a driver file changes meanwhile.
+    """
+    os.chmod(directory, DIRECTORY_MODE)
+    for name in DIRECTORIES:
+        os.mkdir(directory / name)
+        os.chmod(directory / name, DIRECTORY_MODE)
+    chosen = set(choice.files)
+    records = []
+    for candidate in found:
+        if candidate in chosen:
+            records.append(_bring(directory, root, candidate))
+        else:
+            records.append(Record(candidate, None))
+    for path, target in choice.symlinks:
+        os.symlink(target, directory / path)
+    manifest = Manifest(version, tuple(records), choice.symlinks, choice.warnings)
+    with _new_file(directory / FILE_NAME, 0o644) as descriptor:
+        _write(descriptor, manifest.to_json().encode())
+    for name in (*DIRECTORIES, "."):
+        sync_directory(directory / name)
+    return manifest
+
+
+def _bring(directory: Path, root: Path, candidate: Candidate) -> Record:
+    source = str(root).rstrip("/") + candidate.origin
+    target = directory / candidate.path
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in _NO_HARD_LINK:
+            raise
+        _copy(source, target, candidate)
+        return Record(candidate, Link.COPY)
+    status = os.lstat(target)
+    if not stat.S_ISREG(status.st_mode) or status.st_size != candidate.size:
+        raise _changed(source)
+    # On overlayfs the first link gives a file its own inode.
+    return Record(replace(candidate, inode=status.st_ino), Link.HARD)
+
+
+def _copy(source: str, target: Path, candidate: Candidate) -> None:
+    descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    with open(descriptor, "rb") as original:
+        status = os.fstat(descriptor)
+        if (status.st_ino, status.st_size) != (candidate.inode, candidate.size):
+            raise _changed(source)
+        with _new_file(target, stat.S_IMODE(status.st_mode) & DIRECTORY_MODE) as copy:
+            with open(copy, "wb", closefd=False) as file:
+                shutil.copyfileobj(original, file, 1024 * 1024)
+            # The origin's time is how a later look sees that the origin was written to.
+            os.utime(copy, ns=(status.st_atime_ns, candidate.modified_ns))
+            after = os.fstat(descriptor)
+            if (after.st_mtime_ns, os.fstat(copy).st_size) != (
+                candidate.modified_ns,
+                candidate.size,
+            ):
+                raise _changed(source)
+
+
+def _changed(source: str) -> DriverVolumeError:
+    return DriverVolumeError(f"{source} changed while the driver volume was made; try again")
+
+
+@contextmanager
+def _new_file(path: Path, mode: int) -> Iterator[int]:
+    descriptor = os.open(
+        path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
+    )
+    try:
+        os.fchmod(descriptor, mode)
+        yield descriptor
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
+def put_in_place(built: Path, target: Path) -> None:
+    """Make ``target`` what ``built`` is; what was there is in ``built`` afterwards, to be deleted.
+
+    Killed on the way, ``target`` has directories of both and the old manifest, which verification
+    does not accept. Raises OSError.
+    """
+    if not os.path.lexists(target):
+        os.rename(built, target)
+    elif target.is_symlink() or not target.is_dir():
+        _exchange(built, target)
+    else:
+        os.chmod(target, DIRECTORY_MODE)
+        if os.geteuid() == 0:
+            os.chown(target, 0, 0)
+        new = {*DIRECTORIES, FILE_NAME}
+        for name in [n for n in os.listdir(target) if n not in new]:
+            os.rename(target / name, built / f"{name}.old")
+        for name in (*DIRECTORIES, FILE_NAME):
+            if os.path.lexists(target / name):
+                _exchange(built / name, target / name)
+            else:
+                os.rename(built / name, target / name)
+        sync_directory(target)
+    sync_directory(target.parent)
+
+
+def _exchange(first: Path, second: Path) -> None:
+    """Let two names change places: in one step where the system can (renameat2), else in three."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if hasattr(libc, "renameat2"):
+        names = os.fsencode(first), os.fsencode(second)
+        if libc.renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE) == 0:
+            return
+    aside = first.with_name(f"{first.name}.old")
+    os.rename(second, aside)
+    try:
+        os.rename(first, second)
+    except OSError:
+        os.rename(aside, second)
+        raise
+    os.rename(aside, first)
+
+
+def sync_directory(path: Path) -> None:
+    """Bring the names in a directory to the disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
