@@ -70,7 +70,7 @@ def _serve(options: argparse.Namespace) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: server.stop())
     _load_unified_memory()
-    state = State(Path(options.d), discovery.discover, discovery.describe)
+    state = State(Path(options.d).absolute(), discovery.discover, discovery.describe)
     _look_at_the_machine(state)
     logger.info("Provisioning volumes at %s", options.d)
     rest = listen_tcp(options.l)

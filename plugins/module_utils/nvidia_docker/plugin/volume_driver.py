@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import json
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Callable
 
-from ..errors import DriverVolumeError, InvalidInput, NvidiaDockerError
+from ..errors import DriverVolumeError, InvalidInput, NvidiaDockerError, UnknownVolume
 from ..host import driver_volume
 from ..injection import VolumeName
 from ..render import go_json
@@ -70,7 +71,9 @@ def create(request: Request, state: State) -> dict[str, object]:
     name = _name(request, "create")
     if name.version != state.loaded_version(expected=name.version):
         raise DriverVolumeError(f"invalid volume version: {name}")
-    driver_volume.create(state.volumes, name.version, state.driver_root)
+    made = driver_volume.create(state.volumes, name.version, state.driver_root)
+    for warning in made.warnings:
+        logger.warning("Warning: %s", warning)
     return {"Err": None}
 
 
@@ -112,8 +115,12 @@ def get(request: Request, state: State) -> dict[str, object]:
 
 def list_volumes(request: Request, state: State) -> dict[str, object]:
     """All volumes; v1 says null when there are none."""
-    names = driver_volume.list_volumes(state.volumes)
-    return {"Volumes": [_volume(state, name) for name in names] or None, "Err": None}
+    volumes = []
+    for name in driver_volume.list_volumes(state.volumes):
+        # It may have been removed since.
+        with suppress(UnknownVolume):
+            volumes.append(_volume(state, name))
+    return {"Volumes": volumes or None, "Err": None}
 
 
 def capabilities(request: Request, state: State) -> dict[str, object]:
