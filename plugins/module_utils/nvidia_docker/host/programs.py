@@ -1,0 +1,345 @@
+# Copyright (c) 2026 the gpufleet.nvidia authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The programs nvidia-docker and nvidia-docker-plugin on a host: releases beside each other, a link
+that names the current one, a launcher per program, the unit.
+
+Every change is made beside and renamed; who changes holds a lock. A run that is killed leaves the
+old release running, and the next run clears up.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import release
+from .release import PACKAGE, ProgramsError
+
+UNIT = "nvidia-docker-plugin.service"
+PROGRAMS = {
+    "nvidia-docker": ("cli", "sys.argv"),
+    "nvidia-docker-plugin": ("plugin", "sys.argv[1:]"),
+}
+"""Name of a program, the part of the package that it runs, and what it is given."""
+MARK = "# Made by gpufleet.nvidia (module nvidia_docker_plugin): changes made here are lost."
+"""In the first lines of each file that is ours to replace and to remove."""
+
+# -I: no environment variable, no user folder. -S: no site, a quarter of the interpreter's start-up.
+# The link is read once: a program that runs during a switch goes on importing its own release. The
+# path is appended: most imports are the standard library's.
+_LAUNCHER = """\
+#!{interpreter} -IS
+{mark}
+import os
+import sys
+
+release = os.path.join({library!r}, os.readlink({current!r}))
+sys.path += [release, release + "/{package}/_vendor"]
+
+from {package}.{part}.main import main
+
+sys.exit(main({arguments}))
+"""
+_KERNEL_LINE = 127
+"""Bytes of a ``#!`` line that every kernel reads (BINPRM_BUF_SIZE before Linux 5.1)."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where things lie on a host, below ``root``."""
+
+    root: Path = Path("/")
+
+    @property
+    def library(self) -> Path:
+        return self.root / "usr/local/lib/nvidia-docker"
+
+    @property
+    def releases(self) -> Path:
+        return self.library / "releases"
+
+    @property
+    def current(self) -> Path:
+        return self.library / "current"
+
+    @property
+    def unit(self) -> Path:
+        return self.root / "etc/systemd/system" / UNIT
+
+    @property
+    def launchers(self) -> tuple[Path, ...]:
+        return tuple(self.root / "usr/local/bin" / name for name in PROGRAMS)
+
+
+@dataclass(frozen=True)
+class TextFile:
+    """A launcher or the unit."""
+
+    path: Path
+    text: str
+    mode: int
+
+
+@dataclass(frozen=True)
+class State:
+    """What is on a host, or shall be."""
+
+    release: str | None
+    """Digest of the current release."""
+    version: str | None
+    interpreter: str | None
+    problem: str | None
+    """Why the current release can't be trusted."""
+    files: tuple[TextFile, ...]
+
+
+def wanted(layout: Layout, digest: str, version: str, interpreter: str, unit: str | None) -> State:
+    """Return how the host shall be; ``unit`` is the unit's text, ``None`` leaves the unit alone.
+
+    Raises ProgramsError for values that could not work.
+    """
+    if not release.is_digest(digest):
+        raise ProgramsError(f"{digest!r} is not the digest of a release")
+    if not interpreter.startswith("/") or not interpreter.isprintable() or " " in interpreter:
+        raise ProgramsError(f"{interpreter!r} can't be the interpreter of a program")
+    if len(os.fsencode(f"#!{interpreter} -IS")) > _KERNEL_LINE:
+        raise ProgramsError(f"the path of the interpreter is too long for a program: {interpreter}")
+    files = [_launcher(layout, path, interpreter) for path in layout.launchers]
+    if unit is not None:
+        files.append(TextFile(layout.unit, f"{MARK}\n{unit}", 0o644))
+    return State(digest, version, interpreter, None, tuple(files))
+
+
+def _launcher(layout: Layout, path: Path, interpreter: str) -> TextFile:
+    part, arguments = PROGRAMS[path.name]
+    text = _LAUNCHER.format(
+        interpreter=interpreter,
+        mark=MARK,
+        library=str(layout.library),
+        current=str(layout.current),
+        package=PACKAGE,
+        part=part,
+        arguments=arguments,
+    )
+    return TextFile(path, text, 0o755)
+
+
+def look(layout: Layout, target: State) -> State:
+    """Return how the host is, in what ``target`` speaks of. Changes nothing.
+
+    Raises ProgramsError if a file that ``target`` has is there and not ours.
+    """
+    for file in target.files:
+        if _is_foreign(file.path):
+            raise ProgramsError(
+                f"{file.path} exists and was not made by this collection: move it away, "
+                "or remove the software that it belongs to, then run again"
+            )
+    files = tuple(file for file in map(_read_file, (f.path for f in target.files)) if file)
+    name = _current(layout)
+    if name is None:
+        return State(None, None, None, None, files)
+    found = release.read(layout.releases / name)
+    return State(
+        release=name,
+        version=found.version if found else None,
+        interpreter=found.interpreter if found else None,
+        problem=problem(layout, target) if name == target.release else None,
+        files=files,
+    )
+
+
+def problem(layout: Layout, target: State) -> str | None:
+    """Return why the host does not have the release that ``target`` names, or ``None``."""
+    if target.release is None or target.interpreter is None:
+        raise ValueError("the target names no release")
+    return release.problem(layout.releases / target.release, target.release, target.interpreter)
+
+
+def install(
+    layout: Layout, target: State, files: Mapping[str, bytes] | None, in_use: str | None = None
+) -> None:
+    """Make the host as ``target`` says; ``files`` is the release, if the host does not have it.
+
+    ``in_use`` is the digest of a release that a running plugin imports from; it is not removed.
+    Raises ProgramsError if the release is missing or can't be written; then the old one stays.
+    """
+    if target.release is None or target.interpreter is None:
+        raise ValueError("the target names no release")
+    with _locked(layout):
+        previous = _current(layout)
+        look(layout, target)
+        if problem(layout, target) is not None:
+            if files is None:
+                raise ProgramsError(f"release {target.release} is not on this host")
+            _add(layout, target.release, target.interpreter, files)
+        if previous != target.release:
+            _switch(layout, target.release)
+        for file in target.files:
+            if _read_file(file.path) != file:
+                _replace(file)
+        _prune(layout, target.release, previous, in_use)
+
+
+def ours(layout: Layout) -> tuple[Path, ...]:
+    """Return what ``remove`` would remove: files and folders that this module made."""
+    files = [path for path in (*layout.launchers, layout.unit) if _is_there(path)]
+    folders = [path for path in (layout.current, layout.releases) if _is_there(path)]
+    if layout.library.is_dir() and not any(_of_others(layout)):
+        folders.append(layout.library)
+    return tuple(path for path in files if not _is_foreign(path)) + tuple(folders)
+
+
+def remove(layout: Layout) -> None:
+    """Remove what this module made; files of others stay."""
+    if not ours(layout):
+        return
+    with _locked(layout):
+        for path in (*layout.launchers, layout.unit):
+            if _is_there(path) and not _is_foreign(path):
+                path.unlink()
+                release.sync_folder(path.parent)
+            _delete(_beside(path))
+        for path in (layout.current, _beside(layout.current), layout.releases):
+            _delete(path)
+        if not any(_of_others(layout)):
+            layout.library.rmdir()
+
+
+def _of_others(layout: Layout) -> Iterator[Path]:
+    mine = (layout.current, _beside(layout.current), layout.releases)
+    return (path for path in layout.library.iterdir() if path not in mine)
+
+
+def _current(layout: Layout) -> str | None:
+    """Return the digest that the link ``current`` names."""
+    try:
+        folder, _, name = os.readlink(layout.current).partition("/")
+    except OSError:
+        return None
+    return name if folder == layout.releases.name and release.is_digest(name) else None
+
+
+def _add(layout: Layout, digest: str, interpreter: str, files: Mapping[str, bytes]) -> None:
+    final = layout.releases / digest
+    new, old = layout.releases / ".new", layout.releases / ".old"
+    try:
+        new.mkdir()
+        release.write(new, files, interpreter, final)
+        reason = release.problem(new, digest, interpreter)
+        if reason is not None:
+            raise ProgramsError(f"release {digest} can't be installed: {reason}")
+        if _is_there(final):
+            os.rename(final, old)
+        os.rename(new, final)
+        release.sync_folder(layout.releases)
+    finally:
+        _delete(new)
+    _delete(old)
+
+
+def _switch(layout: Layout, digest: str) -> None:
+    if _is_there(layout.current) and not layout.current.is_symlink():
+        raise ProgramsError(f"{layout.current} must be a symbolic link; move it away")
+    new = _beside(layout.current)
+    _delete(new)
+    os.symlink(f"{layout.releases.name}/{digest}", new)
+    os.replace(new, layout.current)
+    release.sync_folder(layout.library)
+
+
+def _prune(layout: Layout, digest: str, previous: str | None, in_use: str | None) -> None:
+    others = [path for path in layout.releases.iterdir() if path.name not in (digest, in_use)]
+    others.sort(key=lambda path: (path.name == previous, path.lstat().st_mtime), reverse=True)
+    for path in others[1:]:
+        _delete(path)
+
+
+@contextlib.contextmanager
+def _locked(layout: Layout) -> Iterator[None]:
+    """Be the only one that changes this library, with nothing left over from a killed run."""
+    descriptor = _lock(layout.library)
+    try:
+        _make_folder(layout.releases)
+        for name in (".new", ".old"):
+            _delete(layout.releases / name)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(folder: Path) -> int:
+    while True:
+        _make_folder(folder)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(descriptor), os.lstat(folder)):
+                return descriptor
+        # The one before us removed the programs: this folder is gone.
+        os.close(descriptor)
+
+
+def _make_folder(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.mkdir()
+    except FileExistsError:
+        if path.is_symlink() or not path.is_dir():
+            raise ProgramsError(f"{path} exists and is not a folder") from None
+    else:
+        path.chmod(0o755)
+
+
+def _is_there(path: Path) -> bool:
+    return os.path.lexists(path)
+
+
+def _is_foreign(path: Path) -> bool:
+    try:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            return True
+        with path.open("rb") as stream:
+            return MARK.encode() not in [stream.readline(4096).rstrip() for _ in range(3)]
+    except FileNotFoundError:
+        return False
+
+
+def _read_file(path: Path) -> TextFile | None:
+    try:
+        text = path.read_bytes().decode(errors="replace")
+        return TextFile(path, text, stat.S_IMODE(path.lstat().st_mode))
+    except FileNotFoundError:
+        return None
+
+
+def _replace(file: TextFile) -> None:
+    file.path.parent.mkdir(parents=True, exist_ok=True)
+    new = _beside(file.path)
+    _delete(new)
+    with new.open("x", encoding="utf-8") as stream:
+        os.fchmod(stream.fileno(), file.mode)
+        stream.write(file.text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.replace(new, file.path)
+    release.sync_folder(file.path.parent)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.new")
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()

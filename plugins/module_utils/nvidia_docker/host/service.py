@@ -1,0 +1,137 @@
+# Copyright (c) 2026 the gpufleet.nvidia authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The unit of the plugin as systemd has it, and what stands in the way of its port."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import NvidiaDockerError
+from . import process
+from .programs import UNIT, Layout
+
+_PROPERTIES = ("ActiveState", "LoadState", "MainPID", "NeedDaemonReload")
+_ADDRESS = re.compile(r"(?P<host>[0-9.]*|localhost|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})")
+_LISTENING = "0A"
+"""State of a socket in /proc/net/tcp (TCP_LISTEN)."""
+
+
+class AddressError(NvidiaDockerError):
+    """The plugin could not listen at its address."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """The unit now."""
+
+    exists: bool
+    active: bool
+    main_pid: int | None
+    release: str | None
+    """Digest of the release that the running plugin imports from."""
+    needs_reload: bool
+    """The unit's file changed since systemd read it."""
+
+
+def ask(layout: Layout) -> Service | None:
+    """Ask systemd; ``None`` where systemd does not run."""
+    command = ("systemctl", "show", *(f"--property={name}" for name in _PROPERTIES), UNIT)
+    try:
+        status, output, _ = process.start(command).wait()
+    except OSError:
+        return None
+    if status != 0:
+        return None
+    found = dict(line.partition("=")[::2] for line in output.splitlines())
+    pid = int(found.get("MainPID", "0")) or None
+    return Service(
+        exists=found.get("LoadState") not in (None, "not-found"),
+        active=found.get("ActiveState") == "active",
+        main_pid=pid,
+        release=_release(layout, pid),
+        needs_reload=found.get("NeedDaemonReload") == "yes",
+    )
+
+
+def check_address(address: str, service: Service | None) -> None:
+    """Raise AddressError, naming who is there, if the plugin could not listen at ``host:port``.
+
+    A port that this service's own plugin has is free.
+    """
+    match = _ADDRESS.fullmatch(address)
+    if match is None or not 0 < int(match["port"]) < 65536:
+        raise AddressError(f"can't listen at {address!r}: write, for example, 127.0.0.1:3476")
+    host, port = match["host"].strip("[]"), int(match["port"])
+    host = "127.0.0.1" if host == "localhost" else host
+    sockets = _listening(port)
+    own = service.main_pid if service is not None else None
+    if own is not None and _holders(sockets, own):
+        return
+    everywhere = not host and socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if everywhere or ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, port), family=family, dualstack_ipv6=everywhere).close()
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        if error.errno == errno.EADDRINUSE:
+            reason = f"the port is taken by {_describe(_holders(sockets, None))}"
+        raise AddressError(f"nvidia-docker-plugin can't listen at {address}: {reason}") from error
+
+
+def _release(layout: Layout, pid: int | None) -> str | None:
+    # The unit's working directory is the release that was current when the plugin started.
+    try:
+        folder = Path(os.readlink(f"/proc/{pid}/cwd"))
+    except OSError:
+        return None
+    return folder.name if folder.parent == layout.releases else None
+
+
+def _listening(port: int) -> frozenset[str]:
+    """Return the sockets (``socket:[inode]``) that listen on this TCP port, of any address."""
+    found = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            lines = Path(table).read_text().splitlines()[1:]
+        except FileNotFoundError:  # no IPv6
+            continue
+        for line in lines:
+            fields = line.split()
+            if fields[3] == _LISTENING and int(fields[1].rpartition(":")[2], 16) == port:
+                found.add(f"socket:[{fields[9]}]")
+    return frozenset(found)
+
+
+def _holders(sockets: frozenset[str], pid: int | None) -> list[int]:
+    """Return the processes that have one of these sockets open; ``pid`` looks at that one only."""
+    if not sockets:
+        return []
+    everyone = (int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit())
+    pids = [pid] if pid else sorted(everyone)
+    return [each for each in pids if sockets & _open_files(each)]
+
+
+def _open_files(pid: int) -> set[str]:
+    found = set()
+    try:
+        for descriptor in os.scandir(f"/proc/{pid}/fd"):
+            found.add(os.readlink(descriptor.path))
+    except OSError:  # it ended meanwhile
+        pass
+    return found
+
+
+def _describe(pids: list[int]) -> str:
+    names = []
+    for pid in pids:
+        try:
+            names.append(f"process {pid} ({Path(f'/proc/{pid}/comm').read_text().strip()})")
+        except OSError:
+            names.append(f"process {pid}")
+    return " and ".join(names) or "a process that can't be seen from here"

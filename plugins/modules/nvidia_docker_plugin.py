@@ -1,0 +1,265 @@
+#!/usr/bin/python
+# Copyright (c) 2026 the gpufleet.nvidia authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: nvidia_docker_plugin
+short_description: Install the programs nvidia-docker and nvidia-docker-plugin
+version_added: 1.0.0
+author:
+  - the gpufleet.nvidia authors (@gpufleet)
+description:
+  - Puts the programs that this collection carries onto a host, beside an older release, compiles them
+    for the host's Python and then switches to them at once.
+  - Programs that run during the switch go on with the release that they started with. One older
+    release is kept.
+  - A host that has the right release answers so in one module run, and nothing is transferred.
+    Files that were changed by hand are noticed and replaced.
+  - Does not start or restart the service; RV(restart) tells whether that is needed. The role
+    P(gpufleet.nvidia.nvidia_docker#role) does both.
+extends_documentation_fragment:
+  - ansible.builtin.action_common_attributes
+  - ansible.builtin.action_common_attributes.flow
+attributes:
+  action:
+    support: full
+  async:
+    support: none
+  bypass_host_loop:
+    support: none
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  platform:
+    platforms: linux
+options:
+  state:
+    description:
+      - V(present) installs the programs, V(absent) removes what this module made and nothing else.
+      - Stop the service before you remove its unit.
+    type: str
+    choices: [present, absent]
+    default: present
+  unit:
+    description:
+      - Text of the systemd unit C(nvidia-docker-plugin.service). Without it the unit is left alone.
+      - Its C(WorkingDirectory) must be C(/usr/local/lib/nvidia-docker/current), which tells the
+        release that the plugin runs.
+    type: str
+  listen:
+    description:
+      - The address, as C(address:port), at which the plugin is going to listen. The module fails
+        before it changes anything, and names the process, if another program listens there.
+    type: str
+requirements:
+  - Python 3.9 or later on the host, root
+notes:
+  - The programs are C(/usr/local/bin/nvidia-docker) and C(/usr/local/bin/nvidia-docker-plugin). A file
+    of that name which this module has not made is never replaced, the module fails.
+  - They run with the Python that Ansible uses on the host, or, from a virtual environment, with the
+    Python that this was made from.
+seealso:
+  - module: gpufleet.nvidia.nvidia_driver_volume
+"""
+
+EXAMPLES = r"""
+- name: Install the programs
+  gpufleet.nvidia.nvidia_docker_plugin:
+    listen: 127.0.0.1:3476
+    unit: "{{ lookup('ansible.builtin.template', 'nvidia-docker-plugin.service.j2') }}"
+  register: programs
+
+- name: Run the plugin
+  ansible.builtin.systemd_service:
+    name: nvidia-docker-plugin.service
+    enabled: true
+    state: "{{ 'restarted' if programs.restart else 'started' }}"
+    daemon_reload: "{{ programs.restart }}"
+
+- name: Remove the programs
+  gpufleet.nvidia.nvidia_docker_plugin:
+    state: absent
+"""
+
+RETURN = r"""
+release:
+  description: SHA-256 that names the installed content.
+  type: str
+  returned: O(state=present)
+  sample: 5f8b0c1d3a
+version:
+  description: Version of the programs.
+  type: str
+  returned: O(state=present)
+  sample: 1.0.0
+interpreter:
+  description: The Python that runs the programs.
+  type: str
+  returned: O(state=present)
+  sample: /usr/bin/python3
+restart:
+  description:
+    - Whether the service has to be restarted. It does not run, or it runs another release or an older
+      unit than the installed ones.
+    - Always V(false) without O(unit).
+  type: bool
+  returned: O(state=present)
+service_exists:
+  description: Whether systemd knew the unit before this run.
+  type: bool
+  returned: success
+removed:
+  description: Files and folders that were removed.
+  type: list
+  elements: str
+  returned: O(state=absent)
+  sample: [/usr/local/bin/nvidia-docker]
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.nvidia_docker.errors import NvidiaDockerError
+from ..module_utils.nvidia_docker.host import programs, release, service
+
+ARGUMENTS: dict[str, Any] = {
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "unit": {"type": "str"},
+    "listen": {"type": "str"},
+    # From the action plugin: the release that the controller has, and its archive on this host.
+    "_release": {"type": "str"},
+    "_version": {"type": "str"},
+    "_archive": {"type": "path"},
+}
+SYSTEM_PYTHON = "/usr/bin/python3"
+
+
+def interpreter() -> str:
+    """Return the Python for the programs: this one, outside of a virtual environment, by the name
+    that outlives an upgrade of the distribution."""
+    real = os.path.realpath(sys.executable)
+    return SYSTEM_PYTHON if os.path.realpath(SYSTEM_PYTHON) == real else real
+
+
+def present(module: AnsibleModule, layout: programs.Layout) -> dict[str, Any]:
+    """Return the module's result; ``needs_archive`` asks the action plugin for the archive."""
+    options = module.params
+    target = programs.wanted(
+        layout, options["_release"], options["_version"], interpreter(), options["unit"]
+    )
+    before = programs.look(layout, target)
+    running = service.ask(layout)
+    if options["unit"] is not None and running is None:
+        module.fail_json(msg="this host is not run by systemd, which the unit of the plugin needs")
+    if options["listen"] is not None:
+        service.check_address(options["listen"], running)
+    changed = before != target
+    if changed and not module.check_mode:
+        archive = options["_archive"]
+        if archive is None and programs.problem(layout, target) is not None:
+            return {"changed": False, "needs_archive": True}
+        files = release.unpack(Path(archive), target.release) if archive else None
+        programs.install(layout, target, files, running.release if running else None)
+    return {
+        "changed": changed,
+        "release": target.release,
+        "version": target.version,
+        "interpreter": target.interpreter,
+        "restart": options["unit"] is not None and must_restart(before, target, running),
+        "service_exists": running is not None and running.exists,
+        "diff": difference(before, target),
+    }
+
+
+def must_restart(
+    before: programs.State, target: programs.State, running: service.Service | None
+) -> bool:
+    """Whether the running plugin is not what ``target`` says."""
+    if running is None or not running.active or running.needs_reload:
+        return True
+    if running.release != target.release or before.interpreter != target.interpreter:
+        return True
+    unit = target.files[-1]
+    return unit not in before.files
+
+
+def difference(before: programs.State, after: programs.State) -> list[dict[str, str]]:
+    """Return the differences for ``--diff``: the release, then each file."""
+    parts = [
+        {
+            "before_header": "nvidia-docker programs",
+            "after_header": "nvidia-docker programs",
+            "before": summary(before),
+            "after": summary(after),
+        }
+    ]
+    old = {file.path: file for file in before.files}
+    for file in after.files:
+        found = old.get(file.path)
+        parts.append(
+            {
+                "before_header": f"{file.path} (mode {found.mode:04o})" if found else "/dev/null",
+                "after_header": f"{file.path} (mode {file.mode:04o})",
+                "before": found.text if found else "",
+                "after": file.text,
+            }
+        )
+    return [part for part in parts if part["before"] != part["after"]]
+
+
+def summary(state: programs.State) -> str:
+    """Return a line per property that is known."""
+    lines = {
+        "release": state.release,
+        "version": state.version,
+        "interpreter": state.interpreter,
+        "problem": state.problem,
+    }
+    return "".join(f"{name}: {value}\n" for name, value in lines.items() if value is not None)
+
+
+def absent(module: AnsibleModule, layout: programs.Layout) -> dict[str, Any]:
+    """Return the module's result."""
+    running = service.ask(layout)
+    removed = [str(path) for path in programs.ours(layout)]
+    if removed and not module.check_mode:
+        programs.remove(layout)
+    return {
+        "changed": bool(removed),
+        "removed": removed,
+        "service_exists": running is not None and running.exists,
+        "diff": {"before": "".join(f"{path}\n" for path in removed), "after": ""},
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    if module.params["state"] == "present" and module.params["_release"] is None:
+        module.fail_json(
+            msg="call gpufleet.nvidia.nvidia_docker_plugin by this full name: "
+            "the short name found the module but not its action plugin"
+        )
+    if os.geteuid() != 0:
+        module.fail_json(msg="only root can install the programs: run this task with become: true")
+    state = present if module.params["state"] == "present" else absent
+    try:
+        result = state(module, programs.Layout())
+    except NvidiaDockerError as error:
+        module.fail_json(msg=str(error))
+    except OSError as error:
+        module.fail_json(
+            msg=f"the programs can't be changed: {error.strerror or error} ({error.filename})"
+        )
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

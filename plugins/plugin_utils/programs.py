@@ -1,0 +1,34 @@
+# Copyright (c) 2026 the gpufleet.nvidia authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The programs as the controller has them: the files of the package nvidia_docker."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..module_utils.nvidia_docker.host.release import PACKAGE, ProgramsError
+
+FOLDER = Path(__file__).resolve().parents[1] / "module_utils" / PACKAGE
+VENDORED = ("pynvml.py", "waitress/__init__.py")
+"""Without these the programs would not start."""
+
+
+def read_files(folder: Path = FOLDER) -> dict[str, bytes]:
+    """Return name in the release and content of each file that a host needs: the Python files and
+    the licences of those that are not ours.
+
+    Raises ProgramsError if the vendored packages are not there.
+    """
+    vendor = folder / "_vendor"
+    missing = [name for name in VENDORED if not (vendor / name).is_file()]
+    if missing:
+        raise ProgramsError(
+            f"{', '.join(missing)} is missing in {vendor}: run 'make vendor' in the checkout, "
+            "or use the built collection"
+        )
+    paths = [*folder.rglob("*.py"), *(vendor / "licenses").glob("*.txt")]
+    return {
+        f"{PACKAGE}/{path.relative_to(folder).as_posix()}": path.read_bytes()
+        for path in sorted(paths)
+    }
