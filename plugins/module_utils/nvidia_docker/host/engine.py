@@ -1,0 +1,104 @@
+# Copyright (c) 2026 the gpufleet.nvidia authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The Docker engine of this host: its containers and images, asked through the docker client."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import DockerError, DriverVolumeError, InvalidInput
+from ..requirement import Image
+from . import process
+from .docker import Docker
+
+PLUGIN_SOCKETS = Path("/run/docker/plugins")
+"""Where the engine looks for the sockets of volume drivers (Docker's plugin API)."""
+
+_CONTAINER = '{"image":{{json .Image}},"labels":{{json .Config.Labels}}}'
+_NO_ENGINE = ("cannot connect to the docker daemon", "failed to connect to the docker api")
+
+
+@dataclass(frozen=True)
+class Container:
+    """A container as the engine has it."""
+
+    image: str
+    """Identifier, ``sha256:…``."""
+    labels: Mapping[str, str]
+
+
+class Engine:
+    """The engine behind a unix socket, ``unix:///var/run/docker.sock``.
+
+    Each method raises DockerError if the client is missing, the engine does not answer or refuses.
+    Raises InvalidInput for the address of an engine that may be another machine's.
+    """
+
+    def __init__(self, address: str) -> None:
+        if not address.startswith("unix://"):
+            raise InvalidInput(
+                f"docker_host {address!r} may be another machine, whose GPUs are not this host's: "
+                "use unix:///var/run/docker.sock and delegate the task to that machine"
+            )
+        self._address = address
+        self._docker = Docker(("docker", "--host", address))
+
+    def container(self, name: str) -> Container | None:
+        """Return the container of this name or identifier, or None."""
+        output = self._inspect("container", _CONTAINER, name)
+        if output is None:
+            return None
+        told = json.loads(output)
+        return Container(told["image"], told["labels"] or {})
+
+    def image(self, reference: str) -> Image | None:
+        """Return an image that the engine has, or None."""
+        return self._docker.image(reference)
+
+    def image_id(self, reference: str) -> str | None:
+        """Return the identifier of an image that the engine has, or None."""
+        return self._inspect("image", "{{.Id}}", reference)
+
+    def pull(self, reference: str, platform: str | None) -> None:
+        """Pull an image, for ``os/arch`` if told."""
+        self._docker.pull(reference, ("--quiet", *(("--platform", platform) if platform else ())))
+
+    def _inspect(self, kind: str, template: str, name: str) -> str | None:
+        command = (*self._docker.command, kind, "inspect", "--format", template, "--", name)
+        try:
+            status, output, errors = process.start(command).wait()
+        except OSError as error:
+            raise DockerError(
+                f"can't start the docker client: {error.strerror}: apply role "
+                "gpufleet.nvidia.docker to this host, or install package docker-cli or docker.io"
+            ) from None
+        if status == 0:
+            return output.strip()
+        message = errors.strip().partition("\n")[0]
+        if f"no such {kind}" in message.lower():
+            return None
+        if any(text in message.lower() for text in _NO_ENGINE):
+            raise DockerError(
+                f"no Docker engine answers at {self._address} on this host: start it with "
+                "'systemctl start docker', or apply role gpufleet.nvidia.docker"
+            )
+        raise DockerError(message or f"docker {kind} inspect {name} failed: status {status}")
+
+
+def require_volume_driver(name: str, sockets: Path = PLUGIN_SOCKETS) -> None:
+    """Raise DriverVolumeError unless the volume driver of this name takes connections."""
+    path = sockets / f"{name}.sock"
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as plugin:
+            plugin.settimeout(5)
+            plugin.connect(str(path))
+    except OSError as error:
+        raise DriverVolumeError(
+            f"Docker's volume driver {name} does not answer at {path} ({error.strerror or error}): "
+            "start nvidia-docker-plugin.service, or apply role gpufleet.nvidia.nvidia_docker"
+        ) from None

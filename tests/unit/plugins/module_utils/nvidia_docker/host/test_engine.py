@@ -1,0 +1,138 @@
+# Copyright (c) 2026 the gpufleet.nvidia authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the docker client says, as answers and sentences. The client here is a script."""
+
+from __future__ import annotations
+
+import shlex
+import socket
+from pathlib import Path
+
+import pytest
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.errors import (
+    DockerError,
+    DriverVolumeError,
+    InvalidInput,
+)
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host.engine import (
+    Container,
+    Engine,
+    require_volume_driver,
+)
+
+SOCKET = "unix:///run/docker.sock"
+
+
+class Client:
+    """A docker client that records its arguments and says what it is told to."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def says(self, output: str = "", errors: str = "", status: int = 0) -> None:
+        script = (
+            f'#!/bin/sh\nprintf "%s\\n" "$*" >>{self.directory}/calls\n'
+            f"printf %s {shlex.quote(output)}\nprintf %s {shlex.quote(errors)} >&2\nexit {status}\n"
+        )
+        program = self.directory / "docker"
+        program.write_text(script)
+        program.chmod(0o755)
+
+    @property
+    def calls(self) -> list[str]:
+        return (self.directory / "calls").read_text().splitlines()
+
+
+@pytest.fixture
+def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Client:
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    return Client(tmp_path)
+
+
+def test_a_container_is_its_image_and_labels(client: Client) -> None:
+    client.says('{"image":"sha256:ab","labels":{"a":"b"}}\n')
+    assert Engine(SOCKET).container("c") == Container("sha256:ab", {"a": "b"})
+    assert client.calls[0].startswith("--host unix:///run/docker.sock container inspect ")
+    assert client.calls[0].endswith(" -- c")
+
+
+def test_a_container_without_labels(client: Client) -> None:
+    client.says('{"image":"sha256:ab","labels":null}\n')
+    assert Engine(SOCKET).container("c") == Container("sha256:ab", {})
+
+
+@pytest.mark.parametrize(
+    "errors",
+    ["Error: No such container: c\n", "Error response from daemon: No such container: c\n"],
+    ids=["Docker 20.10", "Docker 26"],
+)
+def test_no_container(client: Client, errors: str) -> None:
+    client.says(errors=errors, status=1)
+    assert Engine(SOCKET).container("c") is None
+
+
+def test_an_image_identifier(client: Client) -> None:
+    client.says("sha256:cd\n")
+    assert Engine(SOCKET).image_id("i") == "sha256:cd"
+    client.says(errors="Error: No such image: i\n", status=1)
+    assert Engine(SOCKET).image_id("i") is None
+
+
+@pytest.mark.parametrize(
+    ("platform", "words"),
+    [(None, "pull --quiet -- i"), ("linux/arm64", "pull --quiet --platform linux/arm64 -- i")],
+)
+def test_pull(client: Client, platform: str | None, words: str) -> None:
+    client.says()
+    Engine(SOCKET).pull("i", platform)
+    assert client.calls == [f"--host {SOCKET} {words}"]
+
+
+@pytest.mark.parametrize(
+    "errors",
+    [
+        f"Cannot connect to the Docker daemon at {SOCKET}. Is the docker daemon running?",
+        f"failed to connect to the docker API at {SOCKET}; check if the path is correct",
+    ],
+)
+def test_no_engine_is_one_sentence(client: Client, errors: str) -> None:
+    client.says(errors=errors, status=1)
+    with pytest.raises(
+        DockerError, match=r"no Docker engine answers at unix:///run/docker\.sock .*start"
+    ):
+        Engine(SOCKET).container("c")
+
+
+def test_no_client_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(DockerError, match="can't start the docker client: No such file"):
+        Engine(SOCKET).container("c")
+
+
+def test_what_else_docker_says_is_passed_on(client: Client) -> None:
+    client.says(errors="permission denied while trying to connect\nmore", status=1)
+    with pytest.raises(DockerError, match=r"^permission denied while trying to connect$"):
+        Engine(SOCKET).container("c")
+
+
+@pytest.mark.parametrize("address", ["tcp://10.0.0.1:2375", "ssh://gpu1", "fd://", ""])
+def test_engines_that_may_be_elsewhere_are_refused(address: str) -> None:
+    with pytest.raises(InvalidInput, match="docker_host"):
+        Engine(address)
+
+
+def test_a_volume_driver_that_listens(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
+        server.bind(str(tmp_path / "d.sock"))
+        server.listen()
+        require_volume_driver("d", tmp_path)
+
+
+def test_a_volume_driver_that_does_not_listen(tmp_path: Path) -> None:
+    with pytest.raises(DriverVolumeError, match=r"d\.sock \(No such file or directory\): start"):
+        require_volume_driver("d", tmp_path)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
+        server.bind(str(tmp_path / "d.sock"))
+    with pytest.raises(DriverVolumeError, match=r"d\.sock \(Connection refused\): start"):
+        require_volume_driver("d", tmp_path)
