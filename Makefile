@@ -2,14 +2,38 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .DEFAULT_GOAL := help
-.PHONY: help venv lock vendor build install
+.PHONY: help demo demo-shell demo-clean test test-unit test-lint test-sanity test-molecule venv lock vendor build install
 MAKEFLAGS += --no-print-directory
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
 
+demo: ## Make a simulated GPU host, provision it and show it
+	@tests/demo/demo.sh
+
+demo-shell: ## A shell on the host of the demo
+	@docker exec -it gpufleet-demo bash
+
+demo-clean: ## Remove everything that the demo made
+	@tests/demo/clean.sh
+
+test: ## Run all tests: unit, lint, sanity, molecule
+	@tests/tools/test.sh
+
+test-unit: ## Run the unit tests
+	@tests/tools/test.sh unit
+
+test-lint: ## Run the linters and type checks
+	@tests/tools/test.sh lint
+
+test-sanity: ## Run ansible-test sanity on the git-tracked files
+	@tests/tools/test.sh sanity
+
+test-molecule: ## Run molecule on a Debian 12 and a Debian 13 host
+	@tests/tools/test.sh molecule
+
 venv: ## Make .venv with everything that tests and lint need
-	@tests/tools/venv.sh dev && .venv/bin/python tests/tools/dependencies.py
+	@tests/tools/prepare.sh dev
 
 lock: venv ## Resolve tests/requirements/*.in anew into *.txt
 	@tests/tools/venv.sh lock

@@ -2,8 +2,9 @@
 # Copyright (c) 2026 the gpufleet.nvidia authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# engine.sh [start|stop]: a Docker engine on the default socket. `start` installs and starts one only
-# where none answers; `stop` stops only an engine that `start` has started from this checkout.
+# engine.sh [start|stop|ours]: a Docker engine on the default socket. `start` installs and starts one
+# only where none answers; `stop` stops only an engine that `start` has started from this checkout;
+# `ours` says by its status whether such a one runs.
 set -euo pipefail
 . "$(dirname "$0")/../tools/steps.sh"
 state=$build/engine
@@ -20,7 +21,10 @@ install() {
     [ -z "$(apt-cache --quiet search --names-only '^docker-cli$')" ] || packages+=(docker-cli)
   fi
   command -v iptables >/dev/null || packages+=(iptables)
-  [ ${#packages[@]} -eq 0 ] || "$root/tests/hosts/packages.sh" "${packages[@]}"
+  [ ${#packages[@]} -gt 0 ] || return 0
+  "$root/tests/hosts/packages.sh" "${packages[@]}"
+  # There the package starts the engine itself.
+  ! systemd_runs || touch "$state/systemd"
 }
 
 launch() {
@@ -56,25 +60,31 @@ start() {
   die "the Docker engine does not answer after 60 s"
 }
 
+running() { [ -f "$state/pid" ] && grep -qs -- "$state/pid" "/proc/$(cat "$state/pid")/cmdline"; }
+
+ours() { [ -f "$state/systemd" ] || running; }
+
 stop() {
+  ours || return 0
   if [ -f "$state/systemd" ]; then
     systemctl stop docker.socket docker
     rm -f "$state/systemd"
-    say "Docker engine stopped"
-  elif [ -f "$state/pid" ] && grep -qs -- "$state/pid" "/proc/$(cat "$state/pid")/cmdline"; then
+  else
     local pid
     pid=$(cat "$state/pid")
     kill "$pid"
-    for _ in $(seq 30); do
+    for second in $(seq 30); do
       [ -d "/proc/$pid" ] || break
+      [ $((second % 5)) -ne 0 ] || say "  waiting for the engine to stop ... $second s"
       sleep 1
     done
     [ ! -d "/proc/$pid" ] || die "the Docker engine (process $pid) does not stop"
-    say "Docker engine stopped"
+    rm -rf /run/gpufleet-engine
   fi
+  say "The Docker engine is stopped."
 }
 
 case ${1:-start} in
-  start | stop) "${1:-start}" ;;
-  *) die "usage: engine.sh [start|stop]" ;;
+  start | stop | ours) "${1:-start}" ;;
+  *) die "usage: engine.sh [start|stop|ours]" ;;
 esac

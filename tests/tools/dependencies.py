@@ -37,7 +37,15 @@ def extract(into: Path) -> None:
     with tempfile.TemporaryDirectory(dir=into.parent) as download:
         subprocess.run(
             [sys.executable, "-m", "pip", "download", "-qq", "--disable-pip-version-check"]
-            + ["--no-deps", "--require-hashes", "-d", download, "-r", str(REQUIREMENTS)],
+            + [
+                "--no-cache-dir",
+                "--no-deps",
+                "--require-hashes",
+                "-d",
+                download,
+                "-r",
+                str(REQUIREMENTS),
+            ],
             check=True,
         )
         (wheel,) = Path(download).glob("*.whl")

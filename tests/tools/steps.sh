@@ -19,25 +19,38 @@ die() {
 
 heading() { say "" && say "==> $* [$((SECONDS / 60))m$((SECONDS % 60))s]"; }
 
-# quietly TITLE COMMAND...: COMMAND's output goes to a log that is shown only when it fails; a line
-# every 10 seconds says that it still runs.
-quietly() {
-  local title=$1 started=$SECONDS log pid pause status=0
-  shift
-  log=$(mktemp "$build/logs/$(tr -cs 'a-zA-Z0-9.' - <<<"$title" | cut -c1-40)XXXXXX")
-  say "  $title ..."
-  "$@" >"$log" 2>&1 &
-  pid=$!
+# A line every 10 seconds for as long as a process of this shell runs; its status is returned.
+accompany() {
+  local pid=$1 title=$2 started=$SECONDS pause
   while kill -0 "$pid" 2>/dev/null; do
     sleep 10 >/dev/null 2>&1 &
     pause=$!
     wait -n "$pid" "$pause" || true
     kill "$pause" 2>/dev/null || say "  $title ... $((SECONDS - started)) s"
   done
-  wait "$pid" || status=$?
+  wait "$pid"
+}
+
+# watched TITLE COMMAND...: shows COMMAND's output.
+watched() {
+  local title=$1 started=$SECONDS
+  shift
+  "$@" &
+  accompany $! "$title" || return
+  say "  $title: $((SECONDS - started)) s"
+}
+
+# quietly TITLE COMMAND...: COMMAND's output goes to a log, whose end is shown only when it fails.
+quietly() {
+  local title=$1 started=$SECONDS log status=0
+  shift
+  log=$(mktemp "$build/logs/$(tr -cs 'a-zA-Z0-9.' - <<<"$title" | cut -c1-40)XXXXXX")
+  say "  $title ..."
+  "$@" >"$log" 2>&1 &
+  accompany $! "$title" || status=$?
   if [ "$status" -ne 0 ]; then
     say "  $title failed with status $status; the end of its log $log:"
-    tail -n 40 "$log" >&2
+    tail -n 60 "$log" >&2
     return "$status"
   fi
   rm -f "$log"

@@ -85,7 +85,15 @@ def make(into: Path) -> list[str]:
     with tempfile.TemporaryDirectory(dir=MANIFEST.parent) as download:
         subprocess.run(
             [sys.executable, "-m", "pip", "download", "-qq", "--disable-pip-version-check"]
-            + ["--no-deps", "--require-hashes", "-d", download, "-r", str(REQUIREMENTS)],
+            + [
+                "--no-cache-dir",
+                "--no-deps",
+                "--require-hashes",
+                "-d",
+                download,
+                "-r",
+                str(REQUIREMENTS),
+            ],
             check=True,
         )
         packages = [unpack(wheel, into) for wheel in sorted(Path(download).glob("*.whl"))]

@@ -31,7 +31,7 @@ create() {
   fi
   rm -rf "$venv"
   quietly "Python environment .venv ($("$python" -V))" "$python" -m venv "$venv"
-  quietly "uv" "$venv/bin/python" -m pip install -q --disable-pip-version-check "uv==$uv_version"
+  quietly "uv" "$venv/bin/python" -m pip install -q --no-cache-dir --disable-pip-version-check "uv==$uv_version"
 }
 
 install() {
@@ -39,6 +39,7 @@ install() {
   # uv does not read pip's settings; a company's mirror usually is in them.
   index=${PIP_INDEX_URL:-$("$venv/bin/python" -m pip config get global.index-url 2>/dev/null || true)}
   [ -z "$index" ] || export UV_DEFAULT_INDEX=${UV_DEFAULT_INDEX:-$index}
+  export UV_CACHE_DIR=$build/cache/uv
   "$venv/bin/uv" pip install --python "$venv/bin/python" --compile-bytecode -r "$requirements/$1.txt" ||
     "$venv/bin/python" -m pip install -r "$requirements/$1.txt"
 }
