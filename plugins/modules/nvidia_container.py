@@ -344,6 +344,8 @@ def answer() -> None:
         planned = plan(module.params, module.check_mode)
     except NvidiaDockerError as error:
         module.fail_json(msg=str(error))
+    for warning in planned.pop("warnings", ()):
+        module.warn(warning)
     module.exit_json(**planned)
 
 
