@@ -1,0 +1,259 @@
+# Copyright (c) 2026 the gpufleet.nvidia authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The program from its arguments to the docker that it becomes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker import __version__
+
+GOLDEN = json.loads((Path(__file__).parents[5] / "golden" / "v1" / "cli.json").read_text())
+INFO = '{"Version":{"Driver":"375.26","CUDA":"8.0"},"Devices":[]}\n'
+ADDED = (
+    "--volume-driver=nvidia-docker --volume=nvidia_driver_375.26:/usr/local/nvidia:ro "
+    "--device=/dev/nvidiactl --device=/dev/nvidia0"
+)
+LABELLED = {"Labels": {"com.nvidia.volumes.needed": "nvidia_driver"}, "Env": ["PATH=/bin"]}
+MODERN = {"Labels": None, "Env": ["NVIDIA_VISIBLE_DEVICES=all", "NVIDIA_REQUIRE_CUDA=cuda>=7.0"]}
+PLAIN = {"Labels": None, "Env": ["PATH=/bin"]}
+MESSAGE = r"\S*nvidia-docker \| \d{4}/\d\d/\d\d \d\d:\d\d:\d\d "
+
+
+def images_of(recorded: dict[str, str]) -> dict[str, object]:
+    """The recordings' docker_conf as what docker image inspect answers."""
+    images: dict[str, dict[str, dict[str, str]]] = {}
+    for key, value in recorded.items():
+        kind, rest = key.split(".", 1)
+        if kind == "image":
+            images.setdefault(rest, {"Labels": {}})
+        else:
+            image, label = rest.split(".", 1)
+            images.setdefault(image, {"Labels": {}})["Labels"][label] = value
+    return images
+
+
+@pytest.mark.parametrize("case", GOLDEN["cases"], ids=lambda case: case["case"])
+def test_as_v1(case, program, plugin) -> None:
+    """Exit status, output, requests and the final docker command are v1's."""
+    program.answers(images=images_of(GOLDEN["docker_conf"]))
+    for path, answer in case.get("server_answers", {}).items():
+        plugin.answers[path] = (answer["status"], answer["body"])
+    environ = {key: text.replace("13999", str(plugin.port)) for key, text in case["env"].items()}
+    done = program.run(*case["argv"][1:], **environ)
+    assert done.returncode == case["exit"], done.stderr
+    assert done.stdout == case["stdout"].replace("Docker: 1.0.1", f"Docker: {__version__}")
+    assert program.commands[-1] == case["docker"][1:]
+    assert [line for line, _ in plugin.requests] == case.get("http_requests", [])
+    assert {headers["Host"] for _, headers in plugin.requests} <= {"plugin"}
+
+
+@pytest.mark.parametrize("words", [["ps", "-a"], ["compose", "run", "x"], ["exec", "-it", "c", ""]])
+def test_everything_else_is_docker(program, words) -> None:
+    """No question to docker, the same words, exit status and environment, no signal ignored."""
+    program.answers(status=42)
+    done = program.run(*words, CUDA_VISIBLE_DEVICES="3", NV_GPU="9")
+    assert (done.returncode, done.stdout, done.stderr) == (42, "(docker output)\n", "")
+    [call] = program.calls
+    assert call["argv"][1:] == words
+    path = f"PATH={program.folder}:/usr/bin:/bin"
+    assert sorted(call["env"]) == ["CUDA_VISIBLE_DEVICES=3", "NV_GPU=9", path]
+    # The stand-in is Python, which ignores SIGPIPE (13) and SIGXFSZ (25) by itself.
+    assert int(call["ignored"], 16) & ~(1 << 12 | 1 << 24) == 0
+
+
+def test_docker_inherits_no_ignored_signal(program) -> None:
+    """Python ignores SIGPIPE; what it starts must not."""
+    program.stand_in("docker", "#!/bin/sh\ngrep SigIgn /proc/self/status\n")
+    assert program.run("ps").stdout == "SigIgn:\t0000000000000000\n"
+
+
+def test_bytes_that_are_no_text(program) -> None:
+    """Arguments arrive as they were given, whatever the locale."""
+    program.stand_in("docker", '#!/bin/sh\nprintf %s "$2" | od -An -tx1\n')
+    done = subprocess.run(
+        [program.folder / "nvidia-docker", "ps", b"\xff\xc3("],
+        env={"PATH": f"{program.folder}:/usr/bin:/bin", "LC_ALL": "C"},
+        capture_output=True,
+        check=True,
+    )
+    assert done.stdout.split() == [b"ff", b"c3", b"28"]
+
+
+def test_no_gpu_image(program) -> None:
+    """An image that asks for no GPU is run as it is, on any machine."""
+    program.answers(images={"ubuntu": PLAIN})
+    words = ["-D", "--context", "lab", "run", "-p80:80", "--", "ubuntu", "ls", "-l"]
+    program.answers(images={"ubuntu": PLAIN}, **{"global options": words[:3]})
+    done = program.run(*words)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "(docker output)\n", "")
+    question = ["image", "inspect", "--format", "{{json .Config}}", "--", "ubuntu"]
+    assert program.commands == [[*words[:3], *question], words]
+
+
+@pytest.mark.parametrize("image", [LABELLED, MODERN], ids=["labels", "environment"])
+def test_gpu_image_without_driver(program, image) -> None:
+    """No GPU can be added here (PATH has no nvidia-modprobe): one sentence, docker not started."""
+    program.answers(images={"cuda": image})
+    done = program.run("run", "cuda")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch(MESSAGE + r"Error: .*(nvidia|NVML).*\n", done.stderr)
+    assert len(program.commands) == 1
+
+
+@pytest.mark.parametrize("image", [LABELLED, MODERN], ids=["labels", "environment"])
+@pytest.mark.parametrize("command", [["run"], ["container", "create"]])
+def test_options_go_right_before_the_image(program, plugin, image, command) -> None:
+    """Exactly ours more than the user typed, also before a double dash."""
+    program.answers(images={"cuda": image})
+    plugin.answers = {"/gpu/info/json": (200, INFO), "/docker/cli": (200, ADDED)}
+    environ = {"DOCKER_HOST": "tcp://127.0.0.1:1", "NV_HOST": f"http://127.0.0.1:{plugin.port}"}
+    for end in ([], ["--"]):
+        done = program.run(*command, "-itv/a:/b", *end, "cuda", "-x", NV_GPU="0, 1", **environ)
+        assert done.returncode == 0, done.stderr
+        expected = [*command, "-itv/a:/b", *ADDED.split(), *end, "cuda", "-x"]
+        assert program.commands[-1] == expected
+    assert plugin.requests[1][0] == "GET /docker/cli?vol=nvidia_driver&dev=0+1 HTTP/1.1"
+
+
+@pytest.mark.parametrize(
+    ("answers", "sentence"),
+    [
+        ({"/docker/cli": (400, "invalid device: 9\n")}, r"invalid device: 9 \(.*status 400\)"),
+        ({"/docker/cli": (500, "")}, r"Internal Server Error \(.*status 500\)"),
+        ({"/docker/cli": (200, "")}, "answered what are no devices and volumes: ''"),
+        ({"/docker/cli": (200, "--privileged")}, "no devices and volumes: '--privileged'"),
+        ({"/docker/cli": (400, "\x1b[2J\n")}, r"Error: \?\[2J \("),
+        ({"/gpu/info/json": (404, "404 page not found\n")}, "404 page not found"),
+        ({"/gpu/info/json": (200, "")}, "nvidia-docker-plugin that listens there"),
+        ({"/gpu/info/json": (200, "[]")}, "nvidia-docker-plugin that listens there"),
+        (
+            {"/gpu/info/json": (200, INFO.replace("8.0", "6.5"))},
+            "unsupported CUDA version: driver 6.5 < image 8.0.61",
+        ),
+    ],
+)
+def test_what_a_plugin_refuses(program, plugin, answers, sentence) -> None:
+    """A status and a body are never taken for docker's arguments."""
+    program.answers(images=images_of(GOLDEN["docker_conf"]))
+    plugin.answers = {"/gpu/info/json": (200, INFO), "/docker/cli": (200, ADDED), **answers}
+    host = f"127.0.0.1:{plugin.port}"
+    done = program.run("run", "nvidia/cuda", NV_HOST=host, DOCKER_HOST="tcp://h:1")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.match(MESSAGE + "Error: ", done.stderr)
+    assert re.search(sentence, done.stderr)
+    assert len(program.commands) == 1
+
+
+@pytest.mark.parametrize(
+    ("environ", "sentence"),
+    [
+        (
+            {"NV_HOST": "http://127.0.0.1:1"},
+            "can't ask the plugin at http://127.0.0.1:1: Connection",
+        ),
+        ({"DOCKER_HOST": "ssh://me@gpu1"}, "the plugin of gpu1 can't be asked through ssh:// yet"),
+    ],
+)
+def test_no_plugin(program, environ, sentence) -> None:
+    """Said when a GPU image needs it; other commands go on."""
+    program.answers(images={"cuda": LABELLED})
+    done = program.run("run", "cuda", **environ)
+    assert (done.returncode, sentence in done.stderr) == (1, True), done.stderr
+    assert program.run("ps", **environ).returncode == 0
+
+
+def test_pull(program) -> None:
+    """A missing image is pulled; standard output stays docker's own."""
+    program.answers(registry={"new": PLAIN})
+    done = program.run("run", "-dq", "--platform", "linux/amd64", "new")
+    assert (done.stdout, done.stderr) == ("(docker output)\n", "Pulling new\n")
+    pull = ["pull", "--platform=linux/amd64", "--quiet=true", "--", "new"]
+    assert program.commands[1] == pull
+    assert [command[0] for command in program.commands] == ["image", "pull", "image", "run"]
+
+
+def test_pull_always(program) -> None:
+    """What is here may not be what will run."""
+    program.answers(images={"new": LABELLED}, registry={"new": PLAIN})
+    assert program.run("run", "--pull=always", "new").returncode == 0
+
+
+def test_pull_never(program) -> None:
+    """docker says itself that the image is not there."""
+    assert program.run("run", "--pull", "never", "new").stdout == "(docker output)\n"
+    assert [command[0] for command in program.commands] == ["image", "run"]
+
+
+def test_pull_fails(program) -> None:
+    """docker's sentence, exit status 1."""
+    done = program.run("create", "missing")
+    assert (done.returncode, done.stdout) == (1, "")
+    sentence = r"Error: Error response from daemon: pull access denied for missing\n"
+    assert re.fullmatch(MESSAGE + sentence, done.stderr)
+
+
+def test_engine_down(program) -> None:
+    """docker itself says so, with its own exit status; a lost GPU is never silent."""
+    program.answers(engine="Cannot connect to the Docker daemon at unix:///x.", status=125)
+    done = program.run("run", "cuda")
+    assert (done.returncode, done.stdout) == (125, "(docker output)\n")
+    assert re.fullmatch(MESSAGE + "Warning: no GPU is added, .* Cannot connect .*\n", done.stderr)
+    assert program.commands[-1] == ["run", "cuda"]
+
+
+@pytest.mark.parametrize("words", [["ps"], ["run", "cuda"]])
+def test_no_docker(program, words) -> None:
+    """One sentence that says what to do."""
+    done = program.run(*words, NV_DOCKER="nosuchdocker -D")
+    assert done.returncode == 1
+    sentence = (
+        "Error: can't start the docker client 'nosuchdocker': No such file or directory; .*\n"
+    )
+    assert re.fullmatch(MESSAGE + sentence, done.stderr)
+
+
+def test_nv_docker(program) -> None:
+    """Its words go before every argument, in questions too."""
+    program.answers(images={"ubuntu": PLAIN}, **{"global options": ["-D", "-l", "info"]})
+    program.run("-l", "info", "run", "ubuntu", NV_DOCKER="docker -D")
+    assert [command[:4] for command in program.commands] == [
+        ["-D", "-l", "info", "image"],
+        ["-D", "-l", "info", "run"],
+    ]
+
+
+def test_debug(program) -> None:
+    """NV_DEBUG: where it happened, after what happened."""
+    done = program.run("ps", NV_HOST="fd://", NV_DEBUG="1")
+    assert re.search("Error: invalid remote host URI .*\nTraceback", done.stderr)
+    assert "Traceback" not in program.run("ps", NV_HOST="fd://").stderr
+
+
+def test_version_without_reader(program) -> None:
+    """A closed pipe is no traceback; the status is that of a program ended by SIGPIPE."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [program.folder / "nvidia-docker", "version"],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+def test_imports_of_a_plain_command(program) -> None:
+    """What docker ps pays for: none of the modules that cost 4 ms and more."""
+    text = (program.folder / "nvidia-docker").read_text()
+    program.stand_in("nvidia-docker", text.replace(" -IS\n", " -ISXimporttime\n", 1))
+    imported = set(re.findall(r"\| +(\S+)$", program.run("ps").stderr, re.MULTILINE))
+    assert "nvidia_docker.cli.main" in imported
+    assert not imported & {"dataclasses", "enum", "json", "re", "subprocess", "threading", "typing"}
