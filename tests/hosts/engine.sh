@@ -15,11 +15,9 @@ systemd_runs() { [ -d /run/systemd/system ]; }
 install() {
   local packages=()
   command -v dockerd >/dev/null || packages+=(docker.io)
-  if ! command -v docker >/dev/null; then
-    packages+=(docker.io)
-    # Debian 13 and later ship the client apart from the engine.
-    [ -z "$(apt-cache --quiet search --names-only '^docker-cli$')" ] || packages+=(docker-cli)
-  fi
+  # Debian 13 and later ship the client apart from the engine.
+  command -v docker >/dev/null ||
+    packages+=("$(apt-cache pkgnames docker-cli | grep -x docker-cli || echo docker.io)")
   command -v iptables >/dev/null || packages+=(iptables)
   [ ${#packages[@]} -gt 0 ] || return 0
   "$root/tests/hosts/packages.sh" "${packages[@]}"

@@ -12,7 +12,7 @@ installed() { dpkg-query -W -f '${db:Status-Status} ${Package}\n' "$@" 2>/dev/nu
 command -v apt-get >/dev/null || die "this machine has no apt-get; install by hand: $*"
 exec 9>"$build/packages.lock"
 flock 9
-missing=$(comm -23 <(printf '%s\n' "$@" | sort) <(installed "$@"))
+missing=$(comm -23 <(printf '%s\n' "$@" | sort -u) <(installed "$@"))
 [ -n "$missing" ] || exit 0
 names=${missing//$'\n'/ }
 [ "$(id -u)" = 0 ] || die "these system packages are missing and only root can install them: $names"
