@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Callable
 
-from ..errors import InvalidInput, NvidiaDockerError
+from ..errors import InvalidInput, NvidiaDockerError, UnknownVolume
 from .state import State
 
 TEXT = "text/plain; charset=utf-8"
@@ -79,7 +79,8 @@ def respond(api: Api, state: State, request: Request) -> Response:
             return refused
         handler = api.routes.get((request.method, request.path))
         return NOT_FOUND if handler is None else handler(request, state)
-    except InvalidInput as error:
+    except (InvalidInput, UnknownVolume) as error:
+        # Docker asks for each volume that it is about to make.
         return api.failure(request, error)
     except NvidiaDockerError as error:
         logger.error("Error: %s", error)

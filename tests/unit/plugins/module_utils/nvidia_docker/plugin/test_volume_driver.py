@@ -209,3 +209,13 @@ def test_protocol_versions(state: State, accept: str, status: int) -> None:
 def test_anything_else_is_v1s_404(state: State, method: str, path: str) -> None:
     answer = call(state, path, method=method)
     assert answer == Response(404, b"404 page not found\n", "text/plain; charset=utf-8")
+
+
+def test_failures_are_logged_but_not_the_question_whether_a_volume_exists(
+    state: State, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Docker asks for each volume that it is about to make."""
+    call(state, "Get", V375)
+    assert caplog.messages == []
+    call(state, "Create", b'{"Name":"nvidia_driver_1.1"}')
+    assert caplog.messages == ["Error: invalid volume version: nvidia_driver_1.1"]
