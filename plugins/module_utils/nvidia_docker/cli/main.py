@@ -31,20 +31,21 @@ _NO_READER = 141
 """... and for one that wrote where nobody reads any more."""
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(argv: Sequence[str]) -> int:
     """Become docker with the user's arguments, GPUs added where the image asks for them.
+
+    ``argv`` is the whole command line; its first word begins our messages.
 
     Returns only if that can't be done: an exit status, after a sentence on standard error.
     """
-    program = sys.argv[0]
+    program, words = argv[0], list(argv[1:])
     try:
         settings = environment.read(os.environ)
         for warning in settings.warnings:
             _log(program, f"Warning: {warning}")
-        command = docker_command.find(arguments)
+        command = docker_command.find(words)
         if command.name == "version":
             _print_version()
-        words = list(arguments)
         if command.image is not None:
             # Our own questions go to the engine that the user's global options name.
             docker = Docker((*settings.docker, *words[: command.start]))

@@ -25,7 +25,7 @@ LAUNCHER = """\
 import sys
 sys.path.append({library!r})
 from nvidia_docker.cli.main import main
-sys.exit(main(sys.argv[1:]))
+sys.exit(main(sys.argv))
 """
 
 DOCKER = """\
