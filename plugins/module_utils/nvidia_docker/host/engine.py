@@ -66,7 +66,11 @@ class Engine:
 
     def pull(self, reference: str, platform: str | None) -> None:
         """Pull an image, for ``os/arch`` if told."""
-        self._docker.pull(reference, ("--quiet", *(("--platform", platform) if platform else ())))
+        options = ("--quiet", *(("--platform", platform) if platform else ()))
+        try:
+            self._docker.pull(reference, options)
+        except DockerError as error:
+            raise DockerError(f"image {reference} can't be pulled: {error}") from None
 
     def _inspect(self, kind: str, template: str, name: str) -> str | None:
         command = (*self._docker.command, kind, "inspect", "--format", template, "--", name)

@@ -89,6 +89,12 @@ def test_pull(client: Client, platform: str | None, words: str) -> None:
     assert client.calls == [f"--host {SOCKET} {words}"]
 
 
+def test_what_can_not_be_pulled_is_named(client: Client) -> None:
+    client.says(errors="Error response from daemon: no such host", status=1)
+    with pytest.raises(DockerError, match=r"^image i can't be pulled: .*no such host$"):
+        Engine(SOCKET).pull("i", None)
+
+
 @pytest.mark.parametrize(
     "errors",
     [
