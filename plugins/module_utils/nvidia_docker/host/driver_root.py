@@ -125,7 +125,10 @@ def candidates(root: Path) -> tuple[Candidate, ...]:
         origin = resolve(base, path)
         if origin is None or (file_name, origin) in found:
             return
-        status = os.lstat(base.rstrip("/") + origin)
+        try:
+            status = os.lstat(base.rstrip("/") + origin)
+        except FileNotFoundError:
+            return
         if stat.S_ISREG(status.st_mode):
             found[file_name, origin] = Candidate(
                 directory=directory,

@@ -22,7 +22,8 @@ from pathlib import Path
 from ..errors import DriverVolumeError, InvalidInput, UnknownVolume
 from ..injection import VOLUME_KIND, VolumeName
 from . import manifest as manifests
-from .driver_root import candidates, choose
+from .driver_root import Candidate, Choice, candidates, choose
+from .manifest import Manifest
 from .volume_builder import build, put_in_place, sync_directory
 from .volume_check import DIRECTORY_MODE, differences, line, status_of, tree
 
@@ -57,7 +58,7 @@ class Made:
     path: Path
     files: tuple[str, ...]
     """Relative paths of files and symbolic links, sorted."""
-    link: str
+    link: str | None
     """``hard``, ``copy``, or ``mixed`` if only some files could be linked."""
     warnings: tuple[str, ...]
 
@@ -69,30 +70,44 @@ def compare(root: Path, version: str, driver_root: Path = Path("/")) -> Comparis
     a bad version or root, DriverFilesError if this machine hasn't this driver's files.
     """
     path = _directory(root, version)
+    with _reported(f"verify the driver volume {path}"):
+        return _compare(path, version, driver_root)[0]
+
+
+def _compare(
+    path: Path, version: str, driver_root: Path
+) -> tuple[Comparison, tuple[Candidate, ...], Choice | None]:
+    """Return the comparison and what it is based on; no choice is made if the volume is right."""
     found = candidates(driver_root)
-    before: tuple[str, ...] = ()
-    if not os.path.lexists(path):
-        reasons: tuple[str, ...] = ("it does not exist",)
+    manifest, reason = _manifest(path)
+    before = tree(path, manifest)
+    if manifest is None:
+        reasons: tuple[str, ...] = (reason,)
     else:
-        try:
-            manifest = manifests.read(path)
-        except ValueError as error:
-            before = tree(path, None)
-            reasons = (str(error),)
-        else:
-            before = tree(path, manifest)
-            reasons = differences(path, manifest, found, driver_root, version)
-            if not reasons:
-                return Comparison(
-                    path, (), before, before, manifest.paths, manifest.link, manifest.warnings
-                )
+        reasons = differences(path, manifest, found, driver_root, version)
+        if not reasons:
+            files, link, warnings = manifest.paths, manifest.link, manifest.warnings
+            return Comparison(path, (), before, before, files, link, warnings), found, None
     choice = choose(driver_root, found, version)
     after = [line(c.path, c.inode, c.size) for c in choice.files]
     after += [f"{name} -> {target}" for name, target in choice.symlinks]
-    files = [c.path for c in choice.files] + [name for name, _target in choice.symlinks]
-    return Comparison(
-        path, reasons, before, tuple(sorted(after)), tuple(sorted(files)), None, choice.warnings
+    files = tuple(
+        sorted([c.path for c in choice.files] + [name for name, _target in choice.symlinks])
     )
+    comparison = Comparison(
+        path, reasons, before, tuple(sorted(after)), files, None, choice.warnings
+    )
+    return comparison, found, choice
+
+
+def _manifest(path: Path) -> tuple[Manifest | None, str]:
+    """Return a volume's manifest, or why there is none to be trusted."""
+    if not os.path.lexists(path):
+        return None, "it does not exist"
+    try:
+        return manifests.read(path), ""
+    except ValueError as error:
+        return None, str(error)
 
 
 def create(root: Path, version: str, driver_root: Path = Path("/")) -> Made:
@@ -102,26 +117,33 @@ def create(root: Path, version: str, driver_root: Path = Path("/")) -> Made:
     can't be written; then what was there before is still there.
     """
     comparison = compare(root, version, driver_root)
-    if comparison.link is not None:
-        return _made(comparison, comparison.link)
-    store = root / VOLUME_KIND
-    with _reported(f"make the driver volume {comparison.path}"):
+    if not comparison.differences:
+        return _made(comparison)
+    path, store = comparison.path, comparison.path.parent
+    with _reported(f"make the driver volume {path}"):
         _make_directories(store)
         with _lock(store, version):
-            comparison = compare(root, version, driver_root)
-            if comparison.link is not None:
-                return _made(comparison, comparison.link)
+            comparison, found, choice = _compare(path, version, driver_root)
+            if choice is None:
+                return _made(comparison)
             _remove_leftovers(store, version)
             built = _beside(store, version)
             os.mkdir(built)
             try:
-                found = candidates(driver_root)
-                choice = choose(driver_root, found, version)
                 manifest = build(built, driver_root, found, choice, version)
-                put_in_place(built, comparison.path)
+                put_in_place(built, path)
             finally:
                 _delete(built)
-    return Made(True, comparison.path, manifest.paths, manifest.link, manifest.warnings)
+    return Made(True, path, manifest.paths, manifest.link, manifest.warnings)
+
+
+def content(root: Path, version: str) -> tuple[Path, tuple[str, ...] | None]:
+    """Return a volume's directory and, if it exists, its lines as in ``Comparison.before``."""
+    path = _directory(root, version)
+    if not os.path.lexists(path):
+        return path, None
+    with _reported(f"look at the driver volume {path}"):
+        return path, tree(path, _manifest(path)[0])
 
 
 def remove(root: Path, name: VolumeName) -> bool:
@@ -170,7 +192,7 @@ def _directory(root: Path, version: str) -> Path:
         raise InvalidInput(
             f"invalid driver version {version!r}: give digits joined by single dots, e.g. 550.54.15"
         )
-    if not root.is_absolute() or ".." in root.parts:
+    if not root.is_absolute() or ".." in root.parts or "\0" in str(root):
         raise InvalidInput(
             f"invalid directory for driver volumes {str(root)!r}: give an absolute path"
         )
@@ -182,8 +204,8 @@ def _is_directory(path: Path) -> bool:
     return status is not None and stat.S_ISDIR(status.st_mode)
 
 
-def _made(comparison: Comparison, link: str) -> Made:
-    return Made(False, comparison.path, comparison.files, link, comparison.warnings)
+def _made(right: Comparison) -> Made:
+    return Made(False, right.path, right.files, right.link, right.warnings)
 
 
 def _make_directories(store: Path) -> None:

@@ -129,9 +129,10 @@ def put_in_place(built: Path, target: Path) -> None:
         os.chmod(target, DIRECTORY_MODE)
         if os.geteuid() == 0:
             os.chown(target, 0, 0)
-        new = {*DIRECTORIES, FILE_NAME}
-        for name in [n for n in os.listdir(target) if n not in new]:
-            os.rename(target / name, built / f"{name}.old")
+        strays = [name for name in os.listdir(target) if name not in (*DIRECTORIES, FILE_NAME)]
+        os.mkdir(built / "strays")
+        for name in strays:
+            os.rename(target / name, built / "strays" / name)
         for name in (*DIRECTORIES, FILE_NAME):
             if os.path.lexists(target / name):
                 _exchange(built / name, target / name)

@@ -1,0 +1,151 @@
+# Copyright (c) 2026 the gpufleet.nvidia authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""When a driver volume is not what it has to be."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host import (
+    driver_volume,
+)
+
+LIB = "/usr/lib/x86_64-linux-gnu"
+VERSION = "550.54.15"
+LIBRARY = f"libcuda.so.{VERSION}"
+LIBCUDA = f"lib64/{LIBRARY}"
+
+
+def replace_like_a_packager(driver) -> None:
+    """Another file under the old name."""
+    new = driver.root / "new"
+    shutil.copy2(driver.path(f"{LIB}/{LIBRARY}"), new)
+    os.replace(new, driver.path(f"{LIB}/{LIBRARY}"))
+
+
+DAMAGES = {
+    "no manifest": (
+        lambda path, driver: (path / "manifest.json").unlink(),
+        "manifest.json can't be read: No such file",
+    ),
+    "manifest cut off": (
+        lambda path, driver: os.truncate(path / "manifest.json", 100),
+        "manifest.json is not one of format 1",
+    ),
+    "manifest of another format": (
+        lambda path, driver: (path / "manifest.json").write_text('{"format": 99}'),
+        "manifest.json is not one of format 1",
+    ),
+    "manifest is a list": (
+        lambda path, driver: (path / "manifest.json").write_text("[]"),
+        "manifest.json is not one of format 1",
+    ),
+    "manifest nested deeply": (
+        lambda path, driver: (path / "manifest.json").write_text("[" * 100000),
+        "manifest.json is not one of format 1",
+    ),
+    "manifest with a path out of the volume": (
+        lambda path, driver: (path / "manifest.json").write_text(
+            (path / "manifest.json").read_text().replace("lib64/libcuda.so.1", "lib64/../../x")
+        ),
+        "manifest.json is not one of format 1",
+    ),
+    "manifest is a link": (
+        lambda path, driver: [
+            (path / "manifest.json").rename(path / "lib/m"),
+            (path / "manifest.json").symlink_to("lib/m"),
+        ],
+        "manifest.json can't be read",
+    ),
+    "library missing": (lambda path, driver: (path / LIBCUDA).unlink(), f"{LIBCUDA} is missing"),
+    "library is a directory": (
+        lambda path, driver: [(path / LIBCUDA).unlink(), (path / LIBCUDA).mkdir()],
+        f"{LIBCUDA} is missing",
+    ),
+    "library is another file": (
+        lambda path, driver: [(path / LIBCUDA).unlink(), (path / LIBCUDA).write_bytes(b"x")],
+        f"{LIBCUDA} is not {LIB}/{LIBRARY}",
+    ),
+    "link missing": (
+        lambda path, driver: (path / "lib64/libcuda.so.1").unlink(),
+        f"lib64/libcuda.so.1 does not lead to {LIBRARY}",
+    ),
+    "link leads elsewhere": (
+        lambda path, driver: [
+            (path / "lib64/libcuda.so.1").unlink(),
+            (path / "lib64/libcuda.so.1").symlink_to("/etc/passwd"),
+        ],
+        f"lib64/libcuda.so.1 does not lead to {LIBRARY}",
+    ),
+    "stray file": (
+        lambda path, driver: (path / "lib64/mine").write_text(""),
+        "lib64/mine does not belong there",
+    ),
+    "stray directory": (
+        lambda path, driver: (path / ("x" * 255)).mkdir(),
+        f"{'x' * 255} does not belong there",
+    ),
+    "directory missing": (
+        lambda path, driver: shutil.rmtree(path / "lib64"),
+        "lib64 is no directory",
+    ),
+    "directory is a link": (
+        lambda path, driver: [
+            (path / "lib64").rename(path / "l"),
+            (path / "lib64").symlink_to("l"),
+        ],
+        "lib64 is no directory",
+    ),
+    "writable by others": (
+        lambda path, driver: (path / "lib64").chmod(0o777),
+        "lib64 has mode 0777",
+    ),
+    "driver file replaced by the packager": (
+        lambda path, driver: replace_like_a_packager(driver),
+        f"{LIB}/{LIBRARY} is another file than before",
+    ),
+    "driver file added": (
+        lambda path, driver: [
+            driver.library(f"{LIB}/libnvcuvid.so.{VERSION}", "libnvcuvid.so.1"),
+            driver.ldconfig(),
+        ],
+        f"{LIB}/libnvcuvid.so.{VERSION} is new on this host",
+    ),
+    "driver file gone": (
+        lambda path, driver: driver.path(f"/usr/lib32/{LIBRARY}").unlink(),
+        f"/usr/lib32/{LIBRARY} is no longer there",
+    ),
+}
+
+
+@pytest.mark.parametrize(("damage", "says"), DAMAGES.values(), ids=DAMAGES.keys())
+def test_what_is_not_right_is_made_again(root, driver, snapshot, damage, says) -> None:
+    """Told first by compare, which writes nothing; then the volume is what a new one would be."""
+    path = driver_volume.create(root, VERSION, driver.root).path
+    damage(path, driver)
+    before = snapshot(root)
+    comparison = driver_volume.compare(root, VERSION, driver.root)
+    assert says in "\n".join(comparison.differences)
+    assert comparison.link is None
+    assert snapshot(root) == before
+    made = driver_volume.create(root, VERSION, driver.root)
+    assert made.changed
+    assert made.files == comparison.files
+    assert driver_volume.compare(root, VERSION, driver.root).before == comparison.after
+    assert not driver_volume.create(root, VERSION, driver.root).changed
+    assert sorted(os.listdir(path)) == ["bin", "lib", "lib64", "manifest.json"]
+    assert sorted(os.listdir(root / "nvidia_driver")) == [f".{VERSION}.lock", VERSION]
+
+
+def test_writing_into_a_linked_file_is_no_difference(root, driver) -> None:
+    """The same inode and size: the volume has the new content already."""
+    made = driver_volume.create(root, VERSION, driver.root)
+    with open(driver.path(f"{LIB}/{LIBRARY}"), "r+b") as file:
+        file.seek(4000)
+        file.write(b"new")
+    os.utime(driver.path(f"{LIB}/{LIBRARY}"), (1, 1))
+    assert not driver_volume.create(root, VERSION, driver.root).changed
+    assert b"new" in (made.path / LIBCUDA).read_bytes()
