@@ -17,12 +17,14 @@ class InvalidInput(NvidiaDockerError):
 class UnknownDevice(InvalidInput):
     """An identifier that names no device of this host.
 
-    ``identifier`` is what the user wrote, ``known`` what the host has (UUIDs and indices).
+    ``identifier`` is what the user wrote, ``known`` what the host has (UUIDs and indices), ``hint``
+    why it was refused if it names several.
     """
 
     def __init__(self, identifier: str, known: tuple[str, ...] = (), hint: str = "") -> None:
         self.identifier = identifier
         self.known = known
+        self.hint = hint
         has = ", ".join(known) if known else "no GPU"
         super().__init__(
             f"unknown GPU {identifier!r}: {hint or 'it names no device of this host'}; "

@@ -9,6 +9,7 @@ Reference: NVML API, https://docs.nvidia.com/deploy/nvml-api/
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -84,6 +85,16 @@ def session() -> Iterator[Nvml]:
         yield Nvml(binding)
     finally:
         binding.nvmlShutdown()
+        _unload(binding)
+
+
+def _unload(binding: ModuleType) -> None:
+    """Let go of libnvidia-ml, so that a process that lives on sees the next driver's."""
+    library = getattr(binding, "nvmlLib", None)
+    if library is not None:
+        binding.nvmlLib = None  # type: ignore[attr-defined]
+        binding.__dict__.get("_nvmlGetFunctionPointer_cache", {}).clear()
+        ctypes.CDLL(None).dlclose(ctypes.c_void_p(library._handle))
 
 
 def _why(binding: ModuleType, error: Any) -> str:

@@ -226,3 +226,41 @@ def test_a_host_without_driver_says_why(tmp_path) -> None:
     host, details = pickle.loads(done.stdout)
     assert (host.devices, details) == ((), ())
     assert "install the NVIDIA driver" in host.reason
+
+
+AGAIN = """
+import sys
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host import discovery
+for _ in sys.stdin:
+    print(discovery.discover().driver.version, flush=True)
+"""
+
+
+def test_a_process_sees_that_the_driver_was_replaced(tmp_path) -> None:
+    """The plugin lives through driver upgrades: libnvidia-ml must not stay loaded."""
+    link = tmp_path / "driver"
+    for name in ("zoo5", "newdriver"):
+        command = [sys.executable, str(SIMULATOR / "simulated_gpu.py"), "build", "--no-nodes"]
+        machine = ["--machine", str(MACHINES / f"{name}.json"), "--prefix", str(tmp_path / name)]
+        subprocess.run([*command, *machine], check=True, capture_output=True)
+    environment = {
+        **os.environ,
+        "LD_LIBRARY_PATH": str(link / "lib"),
+        "PYTHONPATH": str(REPOSITORY / ".dev"),
+    }
+    link.symlink_to(tmp_path / "zoo5")
+    with subprocess.Popen(
+        [sys.executable, "-c", AGAIN],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        process.stdin.write("\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "375.26\n"
+        link.unlink()
+        link.symlink_to(tmp_path / "newdriver")
+        process.stdin.write("\n")
+        process.stdin.close()
+        assert process.stdout.readline() == "384.90\n"
