@@ -187,8 +187,7 @@ def must_restart(
         return True
     if running.release != target.release or before.interpreter != target.interpreter:
         return True
-    unit = target.files[-1]
-    return unit not in before.files
+    return target.files[-1] not in before.files
 
 
 def difference(before: programs.State, after: programs.State) -> list[dict[str, str]]:
@@ -206,8 +205,8 @@ def difference(before: programs.State, after: programs.State) -> list[dict[str, 
         found = old.get(file.path)
         parts.append(
             {
-                "before_header": f"{file.path} (mode {found.mode:04o})" if found else "/dev/null",
-                "after_header": f"{file.path} (mode {file.mode:04o})",
+                "before_header": str(file.path) if found else "/dev/null",
+                "after_header": str(file.path),
                 "before": found.text if found else "",
                 "after": file.text,
             }
@@ -223,7 +222,8 @@ def summary(state: programs.State) -> str:
         "interpreter": state.interpreter,
         "problem": state.problem,
     }
-    return "".join(f"{name}: {value}\n" for name, value in lines.items() if value is not None)
+    known = [f"{name}: {value}\n" for name, value in lines.items() if value]
+    return "".join(known + [f"{file.path}: mode {file.mode:04o}\n" for file in state.files])
 
 
 def absent(module: AnsibleModule, layout: programs.Layout) -> dict[str, Any]:

@@ -13,13 +13,12 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import shutil
-import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import release
+from . import owned_file, release
+from .owned_file import MARK, TextFile, beside, delete, sync_folder
 from .release import PACKAGE, ProgramsError
 
 UNIT = "nvidia-docker-plugin.service"
@@ -28,9 +27,6 @@ PROGRAMS = {
     "nvidia-docker-plugin": ("plugin", "sys.argv[1:]"),
 }
 """Name of a program, the part of the package that it runs, and what it is given."""
-MARK = "# Made by gpufleet.nvidia (module nvidia_docker_plugin): changes made here are lost."
-"""In the first lines of each file that is ours to replace and to remove."""
-
 # -I: no environment variable, no user folder. -S: no site, a quarter of the interpreter's start-up.
 # The link is read once: a program that runs during a switch goes on importing its own release. The
 # path is appended: most imports are the standard library's.
@@ -79,22 +75,13 @@ class Layout:
 
 
 @dataclass(frozen=True)
-class TextFile:
-    """A launcher or the unit."""
-
-    path: Path
-    text: str
-    mode: int
-
-
-@dataclass(frozen=True)
 class State:
     """What is on a host, or shall be."""
 
-    release: str | None
-    """Digest of the current release."""
-    version: str | None
-    interpreter: str | None
+    release: str
+    """Digest of the current release; this and the next two are empty if there is none."""
+    version: str
+    interpreter: str
     problem: str | None
     """Why the current release can't be trusted."""
     files: tuple[TextFile, ...]
@@ -136,21 +123,16 @@ def look(layout: Layout, target: State) -> State:
 
     Raises ProgramsError if a file that ``target`` has is there and not ours.
     """
-    for file in target.files:
-        if _is_foreign(file.path):
-            raise ProgramsError(
-                f"{file.path} exists and was not made by this collection: move it away, "
-                "or remove the software that it belongs to, then run again"
-            )
-    files = tuple(file for file in map(_read_file, (f.path for f in target.files)) if file)
+    _refuse_foreign(layout, target)
+    files = tuple(file for file in map(owned_file.read, (f.path for f in target.files)) if file)
     name = _current(layout)
     if name is None:
-        return State(None, None, None, None, files)
+        return State("", "", "", None, files)
     found = release.read(layout.releases / name)
     return State(
         release=name,
-        version=found.version if found else None,
-        interpreter=found.interpreter if found else None,
+        version=found.version if found else "",
+        interpreter=found.interpreter if found else "",
         problem=problem(layout, target) if name == target.release else None,
         files=files,
     )
@@ -158,8 +140,6 @@ def look(layout: Layout, target: State) -> State:
 
 def problem(layout: Layout, target: State) -> str | None:
     """Return why the host does not have the release that ``target`` names, or ``None``."""
-    if target.release is None or target.interpreter is None:
-        raise ValueError("the target names no release")
     return release.problem(layout.releases / target.release, target.release, target.interpreter)
 
 
@@ -171,11 +151,9 @@ def install(
     ``in_use`` is the digest of a release that a running plugin imports from; it is not removed.
     Raises ProgramsError if the release is missing or can't be written; then the old one stays.
     """
-    if target.release is None or target.interpreter is None:
-        raise ValueError("the target names no release")
     with _locked(layout):
         previous = _current(layout)
-        look(layout, target)
+        _refuse_foreign(layout, target)
         if problem(layout, target) is not None:
             if files is None:
                 raise ProgramsError(f"release {target.release} is not on this host")
@@ -183,18 +161,18 @@ def install(
         if previous != target.release:
             _switch(layout, target.release)
         for file in target.files:
-            if _read_file(file.path) != file:
-                _replace(file)
+            if owned_file.read(file.path) != file:
+                owned_file.write(file)
         _prune(layout, target.release, previous, in_use)
 
 
 def ours(layout: Layout) -> tuple[Path, ...]:
     """Return what ``remove`` would remove: files and folders that this module made."""
-    files = [path for path in (*layout.launchers, layout.unit) if _is_there(path)]
-    folders = [path for path in (layout.current, layout.releases) if _is_there(path)]
+    mine = [path for path in (*layout.launchers, layout.unit) if owned_file.is_ours(path)]
+    mine += [path for path in (layout.current, layout.releases) if os.path.lexists(path)]
     if layout.library.is_dir() and not any(_of_others(layout)):
-        folders.append(layout.library)
-    return tuple(path for path in files if not _is_foreign(path)) + tuple(folders)
+        mine.append(layout.library)
+    return tuple(mine)
 
 
 def remove(layout: Layout) -> None:
@@ -203,19 +181,30 @@ def remove(layout: Layout) -> None:
         return
     with _locked(layout):
         for path in (*layout.launchers, layout.unit):
-            if _is_there(path) and not _is_foreign(path):
+            if owned_file.is_ours(path):
                 path.unlink()
-                release.sync_folder(path.parent)
-            _delete(_beside(path))
-        for path in (layout.current, _beside(layout.current), layout.releases):
-            _delete(path)
+                sync_folder(path.parent)
+            delete(beside(path))
+        for path in (layout.current, beside(layout.current), layout.releases):
+            delete(path)
         if not any(_of_others(layout)):
             layout.library.rmdir()
 
 
 def _of_others(layout: Layout) -> Iterator[Path]:
-    mine = (layout.current, _beside(layout.current), layout.releases)
+    mine = (layout.current, beside(layout.current), layout.releases)
     return (path for path in layout.library.iterdir() if path not in mine)
+
+
+def _refuse_foreign(layout: Layout, target: State) -> None:
+    foreign = [file.path for file in target.files if owned_file.is_foreign(file.path)]
+    if os.path.lexists(layout.current) and not layout.current.is_symlink():
+        foreign.append(layout.current)
+    if foreign:
+        raise ProgramsError(
+            f"{foreign[0]} exists and was not made by this collection: move it away, "
+            "or remove the software that it belongs to, then run again"
+        )
 
 
 def _current(layout: Layout) -> str | None:
@@ -236,30 +225,29 @@ def _add(layout: Layout, digest: str, interpreter: str, files: Mapping[str, byte
         reason = release.problem(new, digest, interpreter)
         if reason is not None:
             raise ProgramsError(f"release {digest} can't be installed: {reason}")
-        if _is_there(final):
+        if os.path.lexists(final):
             os.rename(final, old)
         os.rename(new, final)
-        release.sync_folder(layout.releases)
+        sync_folder(layout.releases)
     finally:
-        _delete(new)
-    _delete(old)
+        delete(new)
+    delete(old)
 
 
 def _switch(layout: Layout, digest: str) -> None:
-    if _is_there(layout.current) and not layout.current.is_symlink():
-        raise ProgramsError(f"{layout.current} must be a symbolic link; move it away")
-    new = _beside(layout.current)
-    _delete(new)
+    new = beside(layout.current)
+    delete(new)
     os.symlink(f"{layout.releases.name}/{digest}", new)
     os.replace(new, layout.current)
-    release.sync_folder(layout.library)
+    sync_folder(layout.library)
 
 
 def _prune(layout: Layout, digest: str, previous: str | None, in_use: str | None) -> None:
-    others = [path for path in layout.releases.iterdir() if path.name not in (digest, in_use)]
+    kept = (digest, in_use)
+    others = [path for path in layout.releases.iterdir() if path.name not in kept]
     others.sort(key=lambda path: (path.name == previous, path.lstat().st_mtime), reverse=True)
     for path in others[1:]:
-        _delete(path)
+        delete(path)
 
 
 @contextlib.contextmanager
@@ -269,7 +257,7 @@ def _locked(layout: Layout) -> Iterator[None]:
     try:
         _make_folder(layout.releases)
         for name in (".new", ".old"):
-            _delete(layout.releases / name)
+            delete(layout.releases / name)
         yield
     finally:
         os.close(descriptor)
@@ -296,50 +284,3 @@ def _make_folder(path: Path) -> None:
             raise ProgramsError(f"{path} exists and is not a folder") from None
     else:
         path.chmod(0o755)
-
-
-def _is_there(path: Path) -> bool:
-    return os.path.lexists(path)
-
-
-def _is_foreign(path: Path) -> bool:
-    try:
-        if not stat.S_ISREG(path.lstat().st_mode):
-            return True
-        with path.open("rb") as stream:
-            return MARK.encode() not in [stream.readline(4096).rstrip() for _ in range(3)]
-    except FileNotFoundError:
-        return False
-
-
-def _read_file(path: Path) -> TextFile | None:
-    try:
-        text = path.read_bytes().decode(errors="replace")
-        return TextFile(path, text, stat.S_IMODE(path.lstat().st_mode))
-    except FileNotFoundError:
-        return None
-
-
-def _replace(file: TextFile) -> None:
-    file.path.parent.mkdir(parents=True, exist_ok=True)
-    new = _beside(file.path)
-    _delete(new)
-    with new.open("x", encoding="utf-8") as stream:
-        os.fchmod(stream.fileno(), file.mode)
-        stream.write(file.text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(new, file.path)
-    release.sync_folder(file.path.parent)
-
-
-def _beside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.new")
-
-
-def _delete(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        with contextlib.suppress(FileNotFoundError):
-            path.unlink()

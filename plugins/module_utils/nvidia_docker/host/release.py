@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import NvidiaDockerError
+from .owned_file import sync_folder
 
 PACKAGE = "nvidia_docker"
 MANIFEST = "release.json"
@@ -121,14 +122,7 @@ def write(folder: Path, files: Mapping[str, bytes], interpreter: str, final: Pat
         _write_file(path, files[name])
         if path.suffix == ".py":
             cache = path.parent / "__pycache__" / f"{path.stem}.{sys.implementation.cache_tag}.pyc"
-            # Unchecked: the release never changes, so an import need not look at the source.
-            py_compile.compile(
-                str(path),
-                cfile=str(cache),
-                dfile=str(final / name),
-                doraise=True,
-                invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
-            )
+            _compile(path, cache, str(final / name))
             _sync_file(cache)
             compiled[str(cache.relative_to(folder))] = _sha256(cache.read_bytes())
     manifest = {
@@ -142,6 +136,20 @@ def write(folder: Path, files: Mapping[str, bytes], interpreter: str, final: Pat
     for base, _, _ in os.walk(folder, topdown=False):
         Path(base).chmod(0o755)
         sync_folder(Path(base))
+
+
+def _compile(source: Path, cache: Path, shown: str) -> None:
+    try:
+        # Unchecked: the release never changes, so an import need not look at the source.
+        py_compile.compile(
+            str(source),
+            cfile=str(cache),
+            dfile=shown,
+            doraise=True,
+            invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+        )
+    except py_compile.PyCompileError as error:
+        raise ProgramsError(f"{shown} is not for this Python: {error.exc_value}") from error
 
 
 def problem(folder: Path, wanted: str, interpreter: str) -> str | None:
@@ -175,15 +183,6 @@ def read(folder: Path) -> Release | None:
         return Release(folder.name, str(manifest["version"]), str(manifest["interpreter"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def sync_folder(folder: Path) -> None:
-    """Put the folder's entries on disk."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _regular_files(folder: Path) -> Iterator[str]:

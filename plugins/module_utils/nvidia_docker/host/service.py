@@ -80,7 +80,8 @@ def check_address(address: str, service: Service | None) -> None:
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
         if error.errno == errno.EADDRINUSE:
-            reason = f"the port is taken by {_describe(_holders(sockets, None))}"
+            holders = _describe(_holders(sockets, None))
+            reason = f"the port is taken by {holders}; stop it or choose another address"
         raise AddressError(f"nvidia-docker-plugin can't listen at {address}: {reason}") from error
 
 

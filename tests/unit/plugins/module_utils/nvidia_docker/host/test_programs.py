@@ -1,0 +1,365 @@
+# Copyright (c) 2026 the gpufleet.nvidia authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Installing, switching and removing the programs, below a root of the test's own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host import (
+    owned_file,
+    programs,
+    release,
+)
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host.release import (
+    ProgramsError,
+)
+
+PYTHON = os.path.realpath(sys.executable)
+UNIT = "[Service]\n"
+
+
+def files_of(version: str) -> dict[str, bytes]:
+    """A release whose programs tell version and arguments; a late import tells its release."""
+    package = "nvidia_docker"
+    main = b"import sys\nfrom .. import __version__\n\ndef main(argv):\n"
+    return {
+        f"{package}/__init__.py": f'__version__ = "{version}"\n'.encode(),
+        f"{package}/cli/main.py": main
+        + b"    if '--wait' in argv:\n"
+        + b"        print('waiting', flush=True)\n"
+        + b"        sys.stdin.read()\n"
+        + b"    from . import late\n"
+        + b"    print('cli', late.VERSION, *argv[1:])\n    return 3\n",
+        f"{package}/cli/late.py": f'VERSION = "{version}"\n'.encode(),
+        f"{package}/plugin/main.py": main
+        + b"    import vendored\n    print('plugin', __version__, *argv)\n    return 0\n",
+        f"{package}/_vendor/vendored.py": b"",
+    }
+
+
+def target_of(layout: programs.Layout, version: str, unit: str | None = UNIT) -> programs.State:
+    return programs.wanted(layout, release.digest(files_of(version)), version, PYTHON, unit)
+
+
+def install(layout: programs.Layout, version: str, in_use: str | None = None) -> programs.State:
+    target = target_of(layout, version)
+    programs.install(layout, target, files_of(version), in_use)
+    return target
+
+
+def run(layout: programs.Layout, program: str, *arguments: str) -> str:
+    """Output of an installed program."""
+    path = layout.root / "usr/local/bin" / program
+    return subprocess.run([path, *arguments], stdout=subprocess.PIPE, text=True).stdout
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> programs.Layout:
+    return programs.Layout(tmp_path)
+
+
+def tree(root: Path) -> dict[str, str]:
+    """Every file below root with its content, every link with its target."""
+    return {
+        str(path.relative_to(root)): os.readlink(path)
+        if path.is_symlink()
+        else path.read_text("latin-1")
+        for path in sorted(root.rglob("*"))
+        if path.is_symlink() or path.is_file()
+    }
+
+
+def test_a_bare_host_gets_both_programs_and_the_unit(layout: programs.Layout) -> None:
+    """They run, with the arguments as given, and return their exit status."""
+    target = target_of(layout, "1")
+    assert programs.look(layout, target) == programs.State("", "", "", None, ())
+    install(layout, "1")
+    assert programs.look(layout, target) == target
+    assert run(layout, "nvidia-docker", "run", "-it") == "cli 1 run -it\n"
+    assert run(layout, "nvidia-docker-plugin", "-l", ":1") == "plugin 1 -l :1\n"
+    assert subprocess.run(layout.launchers[0], stdout=subprocess.DEVNULL).returncode == 3
+    assert layout.unit.read_text().endswith(UNIT)
+
+
+def test_programs_ignore_the_environment_of_the_user(
+    layout: programs.Layout, tmp_path: Path
+) -> None:
+    """A file named like one of ours, or PYTHONPATH, must not get in."""
+    install(layout, "1")
+    evil = tmp_path / "evil"
+    (evil / "nvidia_docker").mkdir(parents=True)
+    (evil / "nvidia_docker/__init__.py").write_text("raise SystemExit('evil')")
+    (evil / "re.py").write_text("raise SystemExit('evil')")
+    output = subprocess.run(
+        [layout.launchers[0]],
+        env={"PYTHONPATH": str(evil), "PYTHONSTARTUP": "x", "PYTHONHOME": "/nowhere"},
+        cwd=evil,
+        stdout=subprocess.PIPE,
+        text=True,
+    ).stdout
+    assert output == "cli 1\n"
+
+
+def test_installing_again_changes_nothing(layout: programs.Layout) -> None:
+    """Not even a date."""
+    target = install(layout, "1")
+    dates = {path: path.lstat().st_mtime_ns for path in layout.root.rglob("*") if path.is_file()}
+    programs.install(layout, target, None)
+    assert dates == {p: p.lstat().st_mtime_ns for p in layout.root.rglob("*") if p.is_file()}
+
+
+def test_one_older_release_is_kept(layout: programs.Layout) -> None:
+    """So that programs that still run find their files, and to go back without a transfer."""
+    digests = {version: install(layout, version).release for version in "123"}
+    assert {path.name for path in layout.releases.iterdir()} == {digests["2"], digests["3"]}
+    programs.install(layout, target_of(layout, "2"), None)
+    assert run(layout, "nvidia-docker") == "cli 2\n"
+
+
+def test_the_release_that_runs_is_kept(layout: programs.Layout) -> None:
+    """A plugin that was not restarted goes on importing from it."""
+    digests = {version: install(layout, version).release for version in "12"}
+    install(layout, "3", in_use=digests["1"])
+    assert digests["1"] in {path.name for path in layout.releases.iterdir()}
+
+
+def test_a_running_program_goes_on_with_its_release(layout: programs.Layout) -> None:
+    """What it imports after the switch is of the release it started with."""
+    install(layout, "1")
+    with subprocess.Popen(
+        [layout.launchers[0], "--wait"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "waiting\n"
+        install(layout, "2")
+        assert process.communicate("")[0].startswith("cli 1")
+    assert run(layout, "nvidia-docker").startswith("cli 2")
+
+
+def test_a_missing_release_is_not_switched_to(layout: programs.Layout) -> None:
+    """Without its files there is nothing to install."""
+    install(layout, "1")
+    before = tree(layout.root)
+    with pytest.raises(ProgramsError, match="is not on this host"):
+        programs.install(layout, target_of(layout, "2"), None)
+    assert tree(layout.root) == before
+
+
+def test_a_release_of_other_content_is_not_installed(layout: programs.Layout) -> None:
+    """The files must be what the digest names; the old release stays."""
+    install(layout, "1")
+    before = tree(layout.root)
+    with pytest.raises(ProgramsError, match="can't be installed"):
+        programs.install(layout, target_of(layout, "2"), files_of("3"))
+    assert tree(layout.root) == before
+
+
+def test_a_source_that_does_not_compile_is_not_installed(layout: programs.Layout) -> None:
+    """For example one written for a newer Python than the host's."""
+    install(layout, "1")
+    before = tree(layout.root)
+    files = {**files_of("2"), "nvidia_docker/new.py": b"match x:\n  what\n"}
+    target = programs.wanted(layout, release.digest(files), "2", PYTHON, UNIT)
+    with pytest.raises(ProgramsError, match=r"nvidia_docker/new\.py"):
+        programs.install(layout, target, files)
+    assert tree(layout.root) == before
+
+
+DAMAGE = {
+    "source": lambda layout: next(layout.releases.glob("*/nvidia_docker/cli/main.py")).write_text(
+        "x"
+    ),
+    "launcher": lambda layout: layout.launchers[0].write_text(f"#!/bin/sh\n{owned_file.MARK}\n"),
+    "launcher's mode": lambda layout: layout.launchers[0].chmod(0o644),
+    "no launcher": lambda layout: layout.launchers[1].unlink(),
+    "unit": lambda layout: layout.unit.write_text(f"{owned_file.MARK}\n[Unit]\n"),
+    "no unit": lambda layout: layout.unit.unlink(),
+    "link": lambda layout: layout.current.unlink(),
+    "dangling link": lambda layout: (
+        layout.current.unlink(),
+        layout.current.symlink_to("releases/" + "0" * 64),
+    ),
+    "strange link": lambda layout: (layout.current.unlink(), layout.current.symlink_to("/etc")),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damage_is_seen_and_repaired(layout: programs.Layout, damage: str) -> None:
+    """What was changed by hand is neither trusted nor kept."""
+    target = install(layout, "1")
+    whole = tree(layout.root)
+    DAMAGE[damage](layout)
+    assert programs.look(layout, target) != target
+    install(layout, "1")
+    assert programs.look(layout, target) == target
+    assert tree(layout.root) == whole
+
+
+FOREIGN = {
+    "program": lambda path: path.write_bytes(b"\x7fELF\2\1\1"),
+    "script": lambda path: path.write_text("#!/bin/sh\nexec docker\n"),
+    "link": lambda path: path.symlink_to("/etc/alternatives/nvidia-docker"),
+    "link to ours": lambda path: (
+        path.with_name("mine").write_text(f"{owned_file.MARK}\n"),
+        path.symlink_to("mine"),
+    ),
+    "folder": lambda path: path.mkdir(),
+}
+
+
+OURS = {
+    "nvidia-docker": lambda layout: layout.launchers[0],
+    "nvidia-docker-plugin": lambda layout: layout.launchers[1],
+    "unit": lambda layout: layout.unit,
+    "current": lambda layout: layout.current,
+}
+
+
+@pytest.mark.parametrize(
+    ("which", "kind"),
+    # A link at the place of our own link is ours.
+    [(w, k) for w in OURS for k in FOREIGN if not (w == "current" and k.startswith("link"))],
+)
+def test_what_others_made_is_named_and_not_touched(
+    layout: programs.Layout, which: str, kind: str
+) -> None:
+    """Before anything else is changed; nor does removing touch it."""
+    path = OURS[which](layout)
+    path.parent.mkdir(parents=True)
+    FOREIGN[kind](path)
+    before = tree(layout.root)
+    target = target_of(layout, "1")
+    for attempt in (
+        lambda: programs.look(layout, target),
+        lambda: programs.install(layout, target, files_of("1")),
+    ):
+        with pytest.raises(ProgramsError, match=f"^{path} exists and was not made by this"):
+            attempt()
+    assert {
+        name: text for name, text in tree(layout.root).items() if "releases" not in name
+    } == before
+    if which != "current":
+        programs.remove(layout)
+        assert tree(layout.root) == before
+
+
+@pytest.mark.parametrize("kind", ["file", "link"])
+def test_a_library_that_is_no_folder_is_refused(
+    layout: programs.Layout, tmp_path: Path, kind: str
+) -> None:
+    """Nothing is written to where a link leads."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    layout.library.parent.mkdir(parents=True)
+    layout.library.write_text("") if kind == "file" else layout.library.symlink_to(elsewhere)
+    with pytest.raises(ProgramsError, match="is not a folder"):
+        install(layout, "1")
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_removing_leaves_nothing_of_ours_and_all_of_others(layout: programs.Layout) -> None:
+    """And is done once."""
+    install(layout, "1")
+    install(layout, "2")
+    others = [layout.root / "usr/local/bin/other", layout.unit.with_name("other.service")]
+    for path in others:
+        path.write_text("not ours\n")
+    programs.remove(layout)
+    assert sorted(tree(layout.root)) == sorted(
+        str(path.relative_to(layout.root)) for path in others
+    )
+    assert not layout.library.exists()
+    assert programs.ours(layout) == ()
+    programs.remove(layout)
+
+
+def test_removing_keeps_a_library_with_files_of_others(layout: programs.Layout) -> None:
+    """The folder stays, and does not count as ours any more."""
+    install(layout, "1")
+    (layout.library / "notes").write_text("not ours\n")
+    programs.remove(layout)
+    assert sorted(path.name for path in layout.library.iterdir()) == ["notes"]
+    assert programs.ours(layout) == ()
+
+
+@pytest.mark.parametrize(
+    ("digest", "interpreter"),
+    [
+        ("0" * 63, PYTHON),
+        ("../" + "0" * 61, PYTHON),
+        ("0" * 64, "python3"),
+        ("0" * 64, "/usr/bin/py thon"),
+        ("0" * 64, "/usr/bin/python3\n"),
+        ("0" * 64, "/" + "x" * 130),
+    ],
+)
+def test_values_that_can_not_work_are_refused(
+    layout: programs.Layout, digest: str, interpreter: str
+) -> None:
+    """A first line that the kernel cuts, a digest that is a path."""
+    with pytest.raises(ProgramsError):
+        programs.wanted(layout, digest, "1", interpreter, None)
+
+
+def kill_after(syncs: int, layout: programs.Layout, version: str) -> bool:
+    """Install in a child that is killed at its n-th fsync; return whether it got that far."""
+    child = os.fork()
+    if child == 0:
+        fsync, left = os.fsync, [syncs]
+
+        def counted(descriptor: int) -> None:
+            if left[0] == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            left[0] -= 1
+            fsync(descriptor)
+
+        os.fsync = counted
+        install(layout, version)
+        os._exit(0)
+    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+
+
+@pytest.mark.parametrize("start", ["bare", "older"])
+def test_a_killed_run_leaves_old_or_new_and_the_next_one_heals(tmp_path: Path, start: str) -> None:
+    """Wherever the kill strikes: no program of half a release."""
+    seen = set()
+    for syncs in range(1000):
+        layout = programs.Layout(tmp_path / str(syncs))
+        if start == "older":
+            install(layout, "1")
+        killed = kill_after(syncs, layout, "2")
+        if layout.launchers[0].exists():
+            output = run(layout, "nvidia-docker")
+            assert output in ("cli 1\n", "cli 2\n")
+            seen.add(output)
+        if not killed:
+            break
+        target = install(layout, "2")
+        assert programs.look(layout, target) == target
+        assert list(layout.root.rglob(".*")) == []
+    assert syncs > 20
+    assert seen == {"cli 2\n"} | ({"cli 1\n"} if start == "older" else set())
+
+
+def test_two_runs_at_once_wait_for_each_other(layout: programs.Layout) -> None:
+    """Installing two releases and removing, again and again: the last word is a whole state."""
+
+    def work(step: int) -> None:
+        for turn in range(step, step + 6):
+            if turn % 3 == 2:
+                programs.remove(layout)
+            else:
+                install(layout, str(turn % 3))
+
+    with ThreadPoolExecutor(3) as pool:
+        assert list(pool.map(work, range(3))) == [None] * 3
+    target = install(layout, "0")
+    assert programs.look(layout, target) == target

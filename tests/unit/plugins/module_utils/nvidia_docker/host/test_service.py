@@ -1,0 +1,140 @@
+# Copyright (c) 2026 the gpufleet.nvidia authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The unit as systemd tells it, and ports that others have. The sockets are real."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host import (
+    programs,
+    service,
+)
+
+DIGEST = "0123456789abcdef" * 4
+
+
+def running(pid: int | None) -> service.Service:
+    return service.Service(
+        exists=True, active=pid is not None, main_pid=pid, release=None, needs_reload=False
+    )
+
+
+@pytest.fixture
+def systemctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A systemctl that says what the test wrote into the returned file."""
+    answer = tmp_path / "answer"
+    script = tmp_path / "bin/systemctl"
+    script.parent.mkdir()
+    script.write_text(f"#!/bin/sh\nexec /bin/cat {answer}\n")
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", str(script.parent))
+    return answer
+
+
+@pytest.fixture
+def other() -> Iterator[tuple[int, int]]:
+    """Another process that listens: its id and its port."""
+    code = (
+        "import socket, sys; s = socket.create_server(('127.0.0.1', 0));"
+        "print(s.getsockname()[1], flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        yield process.pid, int(process.stdout.readline())
+        process.communicate("")
+
+
+def test_a_running_unit_tells_the_release_it_runs(tmp_path: Path, systemctl: Path) -> None:
+    """By its working directory, which systemd resolved when it started."""
+    layout = programs.Layout(tmp_path)
+    folder = layout.releases / DIGEST
+    folder.mkdir(parents=True)
+    with subprocess.Popen(
+        [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, cwd=folder
+    ) as it:
+        systemctl.write_text(
+            f"MainPID={it.pid}\nLoadState=loaded\nActiveState=active\nNeedDaemonReload=no\n"
+        )
+        assert service.ask(layout) == service.Service(True, True, it.pid, DIGEST, False)
+        it.communicate(b"\n")
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("MainPID=0\nLoadState=not-found\nActiveState=inactive\nNeedDaemonReload=no", "---"),
+        ("MainPID=0\nLoadState=loaded\nActiveState=failed\nNeedDaemonReload=no", "e--"),
+        ("MainPID=0\nLoadState=loaded\nActiveState=activating\nNeedDaemonReload=yes", "e-r"),
+        ("MainPID=1\nLoadState=loaded\nActiveState=active\nNeedDaemonReload=yes", "ear"),
+    ],
+)
+def test_states_of_the_unit(tmp_path: Path, systemctl: Path, said: str, expected: str) -> None:
+    """e: systemd knows it; a: it runs; r: its file is newer than what systemd has read."""
+    systemctl.write_text(said)
+    found = service.ask(programs.Layout(tmp_path))
+    assert found is not None
+    flags = zip("ear", (found.exists, found.active, found.needs_reload), strict=True)
+    assert "".join(letter if flag else "-" for letter, flag in flags) == expected
+    assert found.release is None
+
+
+def test_no_systemd_is_no_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No systemctl, or one that can't reach systemd."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert service.ask(programs.Layout(tmp_path)) is None
+    (tmp_path / "systemctl").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "systemctl").chmod(0o755)
+    assert service.ask(programs.Layout(tmp_path)) is None
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "", "0.0.0.0"])
+def test_who_has_the_port_is_named(other: tuple[int, int], host: str) -> None:
+    """On the same address or on all."""
+    pid, port = other
+    name = Path(f"/proc/{pid}/comm").read_text().strip()
+    for own in (None, running(None), running(os.getpid())):
+        with pytest.raises(service.AddressError, match=rf"{port}: .*process {pid} \({name}\)"):
+            service.check_address(f"{host}:{port}", own)
+
+
+def test_the_running_plugin_is_not_in_its_own_way(other: tuple[int, int]) -> None:
+    """It has the port that it will have after the restart."""
+    pid, port = other
+    service.check_address(f"127.0.0.1:{port}", running(pid))
+
+
+def test_a_free_port_is_free() -> None:
+    """And is left free; a connection that still closes there does not count."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            server.accept()[0].close()
+            client.recv(1)
+    service.check_address(f"127.0.0.1:{port}", None)
+    socket.create_server(("127.0.0.1", port)).close()
+
+
+def test_an_address_of_another_machine_is_refused() -> None:
+    """With the kernel's reason."""
+    with pytest.raises(service.AddressError, match="Cannot assign requested address"):
+        service.check_address("192.0.2.1:3476", None)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["3476", "localhost", "127.0.0.1:", ":0", ":65536", "example.org:80", "::1:80", "1:2\n"],
+)
+def test_what_is_no_address_is_refused(address: str) -> None:
+    """With an example."""
+    with pytest.raises(service.AddressError, match=r"127\.0\.0\.1:3476"):
+        service.check_address(address, None)
