@@ -1,11 +1,10 @@
 # Copyright (c) 2026 the gpufleet.nvidia authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The user-space files of an NVIDIA driver, by driver version: names, SONAMEs, what they need, which links lead to them."""
+"""The user-space files of an NVIDIA driver, by version: names, SONAMEs, needs, links."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import List, Tuple
 
 _FIRST, _LAST = 0, 10**6
 
@@ -25,7 +24,7 @@ class Library:
 
     file: str
     soname: str
-    needed: Tuple[str, ...] = ()
+    needed: tuple[str, ...] = ()
     folder: str = ""
     plain_link: bool = False
     since: int = _FIRST
@@ -37,10 +36,14 @@ NVML = Library("libnvidia-ml.so.{version}", "libnvidia-ml.so.1", plain_link=True
 CUDA = Library("libcuda.so.{version}", "libcuda.so.1", plain_link=True)
 
 
-def _own(stem: str, number: str = "", since: int = _FIRST, until: int = _LAST, plain: bool = False) -> Library:
-    """A library that is named after the driver version; without a number its SONAME carries the version too."""
+def _own(
+    stem: str, number: str = "", since: int = _FIRST, until: int = _LAST, plain: bool = False
+) -> Library:
+    """Named after the driver version; without a number the SONAME carries the version too."""
     file = f"{stem}.so.{{version}}"
-    return Library(file, f"{stem}.so.{number}" if number else file, plain_link=plain, since=since, until=until)
+    return Library(
+        file, f"{stem}.so.{number}" if number else file, plain_link=plain, since=since, until=until
+    )
 
 
 def _loader(stem: str, number: str, *needed: str) -> Library:
@@ -106,11 +109,11 @@ def branch(driver: str) -> int:
     return int(driver.split(".")[0])
 
 
-def stub_libraries(driver: str) -> List[Library]:
+def stub_libraries(driver: str) -> list[Library]:
     """The libraries beside libnvidia-ml and libcuda, those that others need first."""
     return [stub for stub in _STUBS if stub.since <= branch(driver) < stub.until]
 
 
-def stub_programs(driver: str) -> List[str]:
+def stub_programs(driver: str) -> list[str]:
     """The programs beside nvidia-smi and nvidia-modprobe."""
     return [name for name, since in _PROGRAMS if since <= branch(driver)]

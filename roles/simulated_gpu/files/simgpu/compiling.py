@@ -1,30 +1,30 @@
 # Copyright (c) 2026 the gpufleet.nvidia authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Compiles the simulated driver with the C compiler of the host: libraries that work, and true but empty ones."""
+"""Compiles the simulated driver: libraries that work, and true but empty ones."""
 
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import List, Sequence, Tuple
 
 from . import catalogue
 from .machine import SimulationError
 from .state_file import add_region
 
-SOURCES = Path(__file__).resolve().parent.parent / "src"
-
 _NVML_SOURCES = (
-    "state.c device.c system.c identity.c sample.c health.c process.c topology.c mig.c fields.c event.c unsupported.c"
+    "state.c device.c system.c identity.c sample.c health.c process.c topology.c mig.c"
+    " fields.c event.c unsupported.c"
 ).split()
-_FLAGS = ["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror"]
+_FLAGS = ["-std=gnu11", "-O1"]
 _SHARED = ["-shared", "-fPIC", "-fvisibility=hidden"]
 
 
-def compile_driver(driver: str, prefix: Path) -> None:
+def compile_driver(driver: str, prefix: Path, sources: Path) -> None:
     """Fills ``prefix/lib`` and ``prefix/bin`` with the driver of a version, its links included.
 
+    :param sources: directory of the C sources
     :raises SimulationError: no compiler, or it failed
     """
     libraries, programs = prefix / "lib", prefix / "bin"
@@ -34,21 +34,23 @@ def compile_driver(driver: str, prefix: Path) -> None:
     for stub in stubs:
         (libraries / stub.folder).mkdir(exist_ok=True)
     commands = [
-        _shared_library(catalogue.NVML, driver, libraries, _NVML_SOURCES),
-        _shared_library(catalogue.CUDA, driver, libraries, ["cuda.c"]),
-        _program("nvidia_smi.c", programs / "nvidia-smi"),
-        _program("nvidia_modprobe.c", programs / "nvidia-modprobe"),
-        _object(prefix / "stub.o"),
-        _object(prefix / "tls.o", "-DMODERN_TLS"),
+        _shared_library(
+            catalogue.NVML, driver, libraries, [sources / name for name in _NVML_SOURCES]
+        ),
+        _shared_library(catalogue.CUDA, driver, libraries, [sources / "cuda.c"]),
+        _program(sources / "nvidia_smi.c", programs / "nvidia-smi"),
+        _program(sources / "nvidia_modprobe.c", programs / "nvidia-modprobe"),
+        _object(sources / "stub.c", prefix / "stub.o"),
+        _object(sources / "stub.c", prefix / "tls.o", "-DMODERN_TLS"),
     ]
     commands += [
-        _program("driver_program.c", programs / name, f'-DPROGRAM="{name}"')
+        _program(sources / "driver_program.c", programs / name, f'-DPROGRAM="{name}"')
         for name in catalogue.stub_programs(driver)
     ]
     with ThreadPoolExecutor(max_workers=4) as pool:
         list(pool.map(_run, commands))
         list(pool.map(_run, [_stub(stub, driver, prefix) for stub in stubs if not stub.needed]))
-    # In the catalogue's order: the linker takes the SONAME out of a needed library, which has to be there.
+    # In the catalogue's order: the linker takes the SONAME out of a needed library.
     for stub in stubs:
         if stub.needed:
             _run(_stub(stub, driver, prefix))
@@ -62,7 +64,7 @@ def compile_driver(driver: str, prefix: Path) -> None:
             path.symlink_to(target)
 
 
-def links(library: catalogue.Library, driver: str) -> List[Tuple[str, str]]:
+def links(library: catalogue.Library, driver: str) -> list[tuple[str, str]]:
     """The links of a library as (name, target): SONAME to file, name without version to SONAME."""
     file, soname = library.file.format(version=driver), library.soname.format(version=driver)
     made = [(soname, file)] if soname != file else []
@@ -73,31 +75,46 @@ def links(library: catalogue.Library, driver: str) -> List[Tuple[str, str]]:
 
 def _run(command: Sequence[str]) -> None:
     try:
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        done = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        )
     except FileNotFoundError:
-        raise SimulationError(f"no {command[0]} found: install gcc and the C library's headers") from None
+        raise SimulationError(
+            f"no {command[0]} found: install gcc and the C library's headers"
+        ) from None
     if done.returncode:
         raise SimulationError(f"{' '.join(command)} failed: {done.stdout.strip()}")
 
 
-def _shared_library(library: catalogue.Library, driver: str, folder: Path, sources: Sequence[str]) -> List[str]:
-    output = folder / library.file.format(version=driver)
-    paths = [str(SOURCES / source) for source in sources]
-    return ["gcc", *_FLAGS, *_SHARED, f"-Wl,-soname,{library.soname}", "-o", str(output), *paths, "-ldl", "-lpthread"]
+def _shared_library(
+    library: catalogue.Library, driver: str, folder: Path, sources: Sequence[Path]
+) -> list[str]:
+    output = str(folder / library.file.format(version=driver))
+    soname = f"-Wl,-soname,{library.soname}"
+    return ["gcc", *_FLAGS, *_SHARED, soname, "-o", output, *map(str, sources), "-ldl", "-lpthread"]
 
 
-def _program(source: str, output: Path, *options: str) -> List[str]:
-    return ["gcc", *_FLAGS, *options, "-o", str(output), str(SOURCES / source), "-ldl"]
+def _program(source: Path, output: Path, *options: str) -> list[str]:
+    return ["gcc", *_FLAGS, *options, "-o", str(output), str(source), "-ldl"]
 
 
-def _object(output: Path, *options: str) -> List[str]:
-    return ["gcc", *_FLAGS, "-fPIC", *options, "-c", "-o", str(output), str(SOURCES / "stub.c")]
+def _object(source: Path, output: Path, *options: str) -> list[str]:
+    return ["gcc", *_FLAGS, "-fPIC", *options, "-c", "-o", str(output), str(source)]
 
 
-def _stub(stub: catalogue.Library, driver: str, prefix: Path) -> List[str]:
+def _stub(stub: catalogue.Library, driver: str, prefix: Path) -> list[str]:
     folder = prefix / "lib" / stub.folder
     source = "tls.o" if stub.file.startswith("libnvidia-tls") else "stub.o"
     soname = stub.soname.format(version=driver)
     needed = [str(prefix / "lib" / name) for name in stub.needed]
     output = str(folder / stub.file.format(version=driver))
-    return ["ld", "-shared", f"-soname={soname}", "-o", output, str(prefix / source), "--no-as-needed", *needed]
+    return [
+        "ld",
+        "-shared",
+        f"-soname={soname}",
+        "-o",
+        output,
+        str(prefix / source),
+        "--no-as-needed",
+        *needed,
+    ]

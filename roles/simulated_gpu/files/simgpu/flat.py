@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A machine as the sorted ``key=text`` lines that the C libraries read.
 
-Everything that follows from something else (free memory is the exception) is worked out here, so that the C side only looks up.
+What follows from something else is worked out here, so that the C side only looks up.
 """
 
 from __future__ import annotations
 
-from typing import Any, Dict, Optional
+from typing import Any
 
 from .machine import Machine, bus_id_parts, check_machine, is_error, profile_parts
 
@@ -17,14 +17,33 @@ LIBRARY_MISMATCH = "err:18"
 UVM_MAJOR = 511
 CAPS_MAJOR = 510
 
-# Capability minors as the driver numbers them (/proc/driver/nvidia-caps/mig-minors): 1 and 2 are config and monitor.
+# Capability minors as the driver numbers them; 1 and 2 are config and monitor.
 _FIRST_INSTANCE_CAP = 3
 _CAPS_PER_GPU_INSTANCE = 9
 GPU_INSTANCES = 15
 COMPUTE_INSTANCES = 8
 
-_ARCHITECTURES = {(3, 0): 2, (5, 0): 3, (6, 0): 4, (7, 0): 5, (7, 5): 6, (8, 0): 7, (8, 9): 8, (9, 0): 9, (10, 0): 10}
-_CORES_PER_SM = {(2, 0): 32, (2, 1): 48, (3, 0): 192, (5, 0): 128, (6, 0): 64, (6, 1): 128, (7, 0): 64, (8, 6): 128}
+_ARCHITECTURES = {
+    (3, 0): 2,
+    (5, 0): 3,
+    (6, 0): 4,
+    (7, 0): 5,
+    (7, 5): 6,
+    (8, 0): 7,
+    (8, 9): 8,
+    (9, 0): 9,
+    (10, 0): 10,
+}
+_CORES_PER_SM = {
+    (2, 0): 32,
+    (2, 1): 48,
+    (3, 0): 192,
+    (5, 0): 128,
+    (6, 0): 64,
+    (6, 1): 128,
+    (7, 0): 64,
+    (8, 6): 128,
+}
 _BRANDS = {"Quadro": 1, "Tesla": 2, "NVS": 3, "GRID": 4, "GeForce": 5, "TITAN": 6, "NVIDIA": 14}
 
 
@@ -47,7 +66,7 @@ def flatten(machine: Machine, nodes: bool = True) -> str:
     check_machine(machine)
     driver = machine["driver"]
     cuda = machine.get("cuda")
-    lines: Dict[str, Any] = {
+    lines: dict[str, Any] = {
         "driver": driver,
         "branch": "r" + driver.split(".")[0] + "_00",
         "nvml": f"{cuda // 1000 if isinstance(cuda, int) and cuda else 8}.{driver}",
@@ -69,7 +88,9 @@ def flatten(machine: Machine, nodes: bool = True) -> str:
         whole = _whole_gpu(gpu, machine)
         lines.update({f"gpu.{number}.{field}": value for field, value in whole.items()})
         for place, mig in enumerate(gpu.get("migs", [])):
-            lines.update({f"gpu.{number}.mig.{place}.{f}": v for f, v in _whole_mig(mig, whole).items()})
+            lines.update(
+                {f"gpu.{number}.mig.{place}.{f}": v for f, v in _whole_mig(mig, whole).items()}
+            )
     return "".join(f"{key}={_text(value)}\n" for key, value in sorted(lines.items()))
 
 
@@ -79,14 +100,14 @@ def _text(value: object) -> str:
     return str(int(value)) if isinstance(value, bool) else str(value)
 
 
-def _at_least(table: Dict[Any, int], wanted: Any) -> Optional[int]:
+def _at_least(table: dict[Any, int], wanted: Any) -> int | None:
     """The entry of the highest key that is not above the wanted one."""
     fitting = [key for key in table if key <= wanted]
     return table[max(fitting)] if fitting else None
 
 
-def _whole_gpu(gpu: Dict[str, Any], machine: Machine) -> Dict[str, Any]:
-    derived: Dict[str, Any] = {
+def _whole_gpu(gpu: dict[str, Any], machine: Machine) -> dict[str, Any]:
+    derived: dict[str, Any] = {
         "minor": None,
         "pcie_gen_now": gpu.get("pcie_gen"),
         "pcie_width_now": gpu.get("pcie_width"),
@@ -123,7 +144,7 @@ def _whole_gpu(gpu: Dict[str, Any], machine: Machine) -> Dict[str, Any]:
     return derived
 
 
-def _compute(gpu: Dict[str, Any]) -> Dict[str, Any]:
+def _compute(gpu: dict[str, Any]) -> dict[str, Any]:
     capability = (gpu.get("cc_major"), gpu.get("cc_minor"))
     if not all(isinstance(part, int) for part in capability):
         return {}
@@ -135,13 +156,13 @@ def _compute(gpu: Dict[str, Any]) -> Dict[str, Any]:
     }
 
 
-def _brand(name: object) -> Optional[int]:
+def _brand(name: object) -> int | None:
     if not isinstance(name, str) or is_error(name):
         return None
     return _BRANDS.get(name.split(" ")[0], 0)
 
 
-def _address(bus_id: Any) -> Dict[str, Any]:
+def _address(bus_id: Any) -> dict[str, Any]:
     names = ("pci_domain", "pci_bus", "pci_device")
     if bus_id is None or is_error(bus_id):
         return dict.fromkeys((*names, "busid_legacy", "busid_long"), bus_id)
@@ -154,11 +175,11 @@ def _address(bus_id: Any) -> Dict[str, Any]:
     }
 
 
-def _whole_mig(mig: Dict[str, Any], gpu: Dict[str, Any]) -> Dict[str, Any]:
+def _whole_mig(mig: dict[str, Any], gpu: dict[str, Any]) -> dict[str, Any]:
     compute, slices, gigabytes = profile_parts(mig["profile"])
     minor = gpu["minor"] if isinstance(gpu["minor"], int) else 0
     sm_count = gpu.get("sm_count")
-    derived: Dict[str, Any] = {
+    derived: dict[str, Any] = {
         "name": f"{gpu.get('name')} MIG {mig['profile']}",
         "gi_cap": gpu_instance_cap(minor, mig["gi"]),
         "ci_cap": compute_instance_cap(minor, mig["gi"], mig["ci"]),

@@ -1,25 +1,30 @@
 # Copyright (c) 2026 the gpufleet.nvidia authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Machine files: which GPUs a simulated host has. Checked here, so that everything behind may trust them."""
+"""Machine files: which GPUs a simulated host has. Checked here; everything behind trusts them."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any
 
 MAX_GPUS = 64
 MAX_MIG_DEVICES = 8
 
-Machine = Dict[str, Any]
+Machine = dict[str, Any]
 
 
 class SimulationError(Exception):
     """One sentence for the user: what is wrong, which value, what would be right."""
 
 
-_NUMBER, _TEXT, _PROCESSES = "a whole number", "a line of text", 'processes as "pid:bytes,pid:bytes"'
+_NUMBER, _TEXT, _PROCESSES = (
+    "a whole number",
+    "a line of text",
+    'processes as "pid:bytes,pid:bytes"',
+)
 
 _TOP = {"driver", "module_version", "cuda", "init", "gpus", "topo", "p2p", "procs", "numa"}
 _TOP |= {"uvm_major", "caps_major", "modprobe_rc"}
@@ -27,26 +32,28 @@ _TOP |= {"uvm_major", "caps_major", "modprobe_rc"}
 _GPU_TEXTS = "uuid name busid serial vbios board_part_number inforom_image gsp_version"
 _GPU_PROCESSES = "procs graphics_procs mps_procs"
 _GPU_NUMBERS = """
-    minor power_limit_mw power_mw power_default_mw power_min_mw power_max_mw power_management power_source energy_mj
-    temp temp_mem temp_shutdown temp_slowdown temp_mem_max temp_gpu_max bar1_total bar1_used
-    mem_total mem_used mem_reserved
-    pcie_gen pcie_width pcie_gen_now pcie_width_now pcie_replays pcie_speed_mbps pcie_max_speed pcie_rx_kbs pcie_tx_kbs
-    max_sm_clock max_mem_clock max_video_clock sm_clock mem_clock video_clock
-    util_gpu util_mem util_enc util_dec util_jpg util_ofa
-    ecc_l1 ecc_l2 ecc_mem ecc_corrected ecc_mode ecc_mode_pending retired_single retired_double retired_pending
-    remapped_corrected remapped_uncorrected remapped_pending remapped_failed
-    cc_major cc_minor sm_count ecc cuda_mem shmem_sm const_mem l2 mem_clock_khz bus_width clock_khz cuda_err
-    brand architecture cores board_id multi_gpu_board module_id irq bus_type virtualization_mode memory_numa_node
-    pci_device_id pci_subsystem_id pstate fan fans persistence compute_mode display_mode display_active
-    accounting accounting_buffer throttle_reasons throttle_reasons_supported event_types
-    cpu_mask gsp_mode nvlinks nvlink_version mig_mode mig_mode_pending mig_max handle lost
+    minor power_limit_mw power_mw power_default_mw power_min_mw power_max_mw power_management
+    power_source energy_mj temp temp_mem temp_shutdown temp_slowdown temp_mem_max temp_gpu_max
+    bar1_total bar1_used mem_total mem_used mem_reserved pcie_gen pcie_width pcie_gen_now
+    pcie_width_now pcie_replays pcie_speed_mbps pcie_max_speed pcie_rx_kbs pcie_tx_kbs
+    max_sm_clock max_mem_clock max_video_clock sm_clock mem_clock video_clock util_gpu util_mem
+    util_enc util_dec util_jpg util_ofa ecc_l1 ecc_l2 ecc_mem ecc_corrected ecc_mode
+    ecc_mode_pending retired_single retired_double retired_pending remapped_corrected
+    remapped_uncorrected remapped_pending remapped_failed cc_major cc_minor sm_count ecc cuda_mem
+    shmem_sm const_mem l2 mem_clock_khz bus_width clock_khz cuda_err brand architecture cores
+    board_id multi_gpu_board module_id irq bus_type virtualization_mode memory_numa_node
+    pci_device_id pci_subsystem_id pstate fan fans persistence compute_mode display_mode
+    display_active accounting accounting_buffer throttle_reasons throttle_reasons_supported
+    event_types cpu_mask gsp_mode nvlinks nvlink_version mig_mode mig_mode_pending mig_max handle
+    lost
 """
 _MIG_NUMBERS = """
-    gi ci mem_total mem_used sm_count copy_engines decoders encoders jpeg_engines ofa_engines gi_slices ci_slices
+    gi ci mem_total mem_used sm_count copy_engines decoders encoders jpeg_engines ofa_engines
+    gi_slices ci_slices
 """
 
 
-def _kinds(numbers: str, texts: str, processes: str) -> Dict[str, str]:
+def _kinds(numbers: str, texts: str, processes: str) -> dict[str, str]:
     kinds = dict.fromkeys(numbers.split(), _NUMBER)
     kinds.update(dict.fromkeys(texts.split(), _TEXT))
     kinds.update(dict.fromkeys(processes.split(), _PROCESSES))
@@ -69,7 +76,7 @@ def is_error(value: object) -> bool:
     return isinstance(value, str) and _ERROR.fullmatch(value) is not None
 
 
-def bus_id_parts(bus_id: str) -> Tuple[int, int, int, int]:
+def bus_id_parts(bus_id: str) -> tuple[int, int, int, int]:
     """Domain, bus, device and function of a PCI bus id such as ``0000:AF:00.0``."""
     match = _BUS_ID.fullmatch(bus_id)
     if match is None:
@@ -83,8 +90,8 @@ def sysfs_bus_id(bus_id: str) -> str:
     return "{:04x}:{:02x}:{:02x}.{:x}".format(*bus_id_parts(bus_id))
 
 
-def profile_parts(profile: str) -> Tuple[int, int, int]:
-    """Compute slices, GPU slices and memory in GB of a MIG profile such as ``1g.5gb`` or ``1c.3g.20gb``."""
+def profile_parts(profile: str) -> tuple[int, int, int]:
+    """Compute slices, GPU slices and memory in GB of a MIG profile: ``1g.5gb``, ``1c.3g.20gb``."""
     match = _PROFILE.fullmatch(profile)
     if match is None:
         raise SimulationError(f"profile {profile!r} is not a MIG profile such as 1g.5gb")
@@ -108,7 +115,7 @@ def read_machine(path: Path) -> Machine:
 
 
 def check_machine(machine: Any) -> None:
-    """:raises SimulationError: a field is unknown, of a wrong kind, or names a GPU that is not there"""
+    """:raises SimulationError: a field is unknown, of a wrong kind, or names a missing GPU"""
     if not isinstance(machine, dict):
         raise SimulationError("a machine must be an object with the fields driver, cuda and gpus")
     _check_names(machine, _TOP, "the machine")
@@ -145,7 +152,9 @@ def _mapping(machine: Machine, field: str) -> Mapping[str, Any]:
 def _check_names(fields: Mapping[str, Any], known: Any, where: str) -> None:
     unknown = sorted(set(fields) - set(known))
     if unknown:
-        raise SimulationError(f"{where} has an unknown field {unknown[0]!r}; known are {', '.join(sorted(known))}")
+        raise SimulationError(
+            f"{where} has an unknown field {unknown[0]!r}; known are {', '.join(sorted(known))}"
+        )
 
 
 def _check_value(value: object, kind: str, where: str) -> None:
@@ -171,12 +180,16 @@ def _check_gpu(gpu: Any, where: str) -> None:
     bus_id = gpu.get("busid")
     if isinstance(bus_id, str) and not is_error(bus_id):
         bus_id_parts(bus_id)
-    migs: Optional[List[Any]] = gpu.get("migs", [])
+    migs: list[Any] | None = gpu.get("migs", [])
     if not isinstance(migs, list) or len(migs) > MAX_MIG_DEVICES:
-        raise SimulationError(f"{where}: migs must be a list of at most {MAX_MIG_DEVICES} MIG devices")
+        raise SimulationError(
+            f"{where}: migs must be a list of at most {MAX_MIG_DEVICES} MIG devices"
+        )
     for number, mig in enumerate(migs):
         name = f"{where}, MIG device {number}"
-        if not isinstance(mig, dict) or not all(mig.get(field) is not None for field in ("profile", "uuid", "gi", "ci")):
+        if not isinstance(mig, dict) or not all(
+            mig.get(field) is not None for field in ("profile", "uuid", "gi", "ci")
+        ):
             raise SimulationError(f"{name} must have profile, uuid, gi and ci")
         _check_names(mig, MIG_FIELDS, name)
         for field, value in mig.items():

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The state inside a library file: two slots behind its ELF data, written in turn.
 
-Every hard link of the library - in a driver volume, in a container - shows the same state, because the file is changed in place.
+Every hard link of the library, as in a driver volume, shows the same state: the file is changed
+in place.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import os
 import struct
 import zlib
 from pathlib import Path
-from typing import List, Tuple
 
 from .machine import SimulationError
 
@@ -48,25 +48,33 @@ def write_state(library: Path, text: str) -> None:
     """
     data = text.encode()
     if len(data) > SLOT_SIZE - _HEADER.size:
-        raise SimulationError(f"the machine's state has {len(data)} bytes, more than {SLOT_SIZE - _HEADER.size}")
+        raise SimulationError(
+            f"the machine's state has {len(data)} bytes, more than {SLOT_SIZE - _HEADER.size}"
+        )
     with Path(library).open("r+b") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         slot, generation, _ = _newest(file.fileno(), library)
         start = os.fstat(file.fileno()).st_size - REGION_SIZE + (1 - slot) * SLOT_SIZE
         os.pwrite(file.fileno(), data, start + _HEADER.size)
         os.fsync(file.fileno())
-        os.pwrite(file.fileno(), _HEADER.pack(_MAGIC, generation + 1, len(data), zlib.crc32(data)), start)
+        os.pwrite(
+            file.fileno(), _HEADER.pack(_MAGIC, generation + 1, len(data), zlib.crc32(data)), start
+        )
         os.fsync(file.fileno())
 
 
-def _newest(file: int, library: Path) -> Tuple[int, int, bytes]:
+def _newest(file: int, library: Path) -> tuple[int, int, bytes]:
     """Number, generation and text of the whole slot that was written last."""
     start = os.fstat(file).st_size - REGION_SIZE
-    whole: List[Tuple[int, int, bytes]] = []
+    whole: list[tuple[int, int, bytes]] = []
     for slot in (0, 1) if start >= 0 and start % ALIGNMENT == 0 else ():
         header = os.pread(file, _HEADER.size, start + slot * SLOT_SIZE)
         magic, generation, length, checksum = _HEADER.unpack(header)
-        text = os.pread(file, length, start + slot * SLOT_SIZE + _HEADER.size) if magic == _MAGIC else b""
+        text = (
+            os.pread(file, length, start + slot * SLOT_SIZE + _HEADER.size)
+            if magic == _MAGIC
+            else b""
+        )
         if magic == _MAGIC and zlib.crc32(text) == checksum:
             whole.append((slot, generation, text))
     if not whole:
