@@ -90,7 +90,11 @@ attributes:
   bypass_host_loop:
     support: none
   check_mode:
-    support: full
+    support: partial
+    details:
+      - What an absent image demands is not checked, RV(nvidia.requirements) says so.
+      - As with M(community.docker.docker_container), an image that is there is taken for the latest, and
+        a change of nothing but limits or the restart policy is not predicted.
   connection:
     support: full
   delegation:

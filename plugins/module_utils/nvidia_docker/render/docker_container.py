@@ -138,7 +138,7 @@ def _refuse_taken_targets(wanted: Mapping[str, Any], ours: Iterable[str]) -> Non
         if mount.get("target")
     ]
     targets += [("volumes", _volume_target(str(one))) for one in wanted.get("volumes") or ()]
-    targets += [("tmpfs", str(one).split(":")[0]) for one in wanted.get("tmpfs") or ()]
+    targets += [("tmpfs", str(one).partition(":")[0]) for one in wanted.get("tmpfs") or ()]
     for option, target in targets:
         if posixpath.normpath(target) in taken:
             raise InvalidInput(
