@@ -24,13 +24,13 @@ class ActionModule(ActionBase):
         self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
     ) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
-        _, arguments = self.validate_argument_spec(
+        arguments = self.validate_argument_spec(
             argument_spec={
                 "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
                 "unit": {"type": "str"},
                 "listen": {"type": "str"},
             }
-        )
+        )[1]
         files: dict[str, bytes] = {}
         if arguments["state"] == "present":
             try:

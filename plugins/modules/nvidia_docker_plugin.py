@@ -55,6 +55,15 @@ options:
       - The address, as C(address:port), at which the plugin is going to listen. The module fails
         before it changes anything, and names the process, if another program listens there.
     type: str
+  _release:
+    description: Set by the action plugin, not by users. The release that the controller has.
+    type: str
+  _version:
+    description: Set by the action plugin, not by users. The version of that release.
+    type: str
+  _archive:
+    description: Set by the action plugin, not by users. Where on the host the release was put.
+    type: path
 requirements:
   - Python 3.9 or later on the host, root
 notes:
@@ -134,7 +143,6 @@ ARGUMENTS: dict[str, Any] = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "unit": {"type": "str"},
     "listen": {"type": "str"},
-    # From the action plugin: the release that the controller has, and its archive on this host.
     "_release": {"type": "str"},
     "_version": {"type": "str"},
     "_archive": {"type": "path"},

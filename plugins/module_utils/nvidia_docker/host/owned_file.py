@@ -31,7 +31,7 @@ def is_ours(path: Path) -> bool:
         if not stat.S_ISREG(path.lstat().st_mode):
             return False
         with path.open("rb") as stream:
-            return MARK.encode() in [stream.readline(4096).rstrip() for _ in range(3)]
+            return MARK.encode() in stream.read(4096).splitlines()[:3]
     except FileNotFoundError:
         return False
 

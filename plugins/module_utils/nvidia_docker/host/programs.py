@@ -210,10 +210,11 @@ def _refuse_foreign(layout: Layout, target: State) -> None:
 def _current(layout: Layout) -> str | None:
     """Return the digest that the link ``current`` names."""
     try:
-        folder, _, name = os.readlink(layout.current).partition("/")
+        named = Path(os.readlink(layout.current))
     except OSError:
         return None
-    return name if folder == layout.releases.name and release.is_digest(name) else None
+    ours = named.parent == Path(layout.releases.name) and release.is_digest(named.name)
+    return named.name if ours else None
 
 
 def _add(layout: Layout, digest: str, interpreter: str, files: Mapping[str, bytes]) -> None:

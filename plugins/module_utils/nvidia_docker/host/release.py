@@ -133,9 +133,9 @@ def write(folder: Path, files: Mapping[str, bytes], interpreter: str, final: Pat
         "compiled": compiled,
     }
     _write_file(folder / MANIFEST, (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode())
-    for base, _, _ in os.walk(folder, topdown=False):
-        Path(base).chmod(0o755)
-        sync_folder(Path(base))
+    for walked in os.walk(folder, topdown=False):
+        Path(walked[0]).chmod(0o755)
+        sync_folder(Path(walked[0]))
 
 
 def _compile(source: Path, cache: Path, shown: str) -> None:

@@ -43,7 +43,7 @@ def ask(layout: Layout) -> Service | None:
     """Ask systemd; ``None`` where systemd does not run."""
     command = ("systemctl", "show", *(f"--property={name}" for name in _PROPERTIES), UNIT)
     try:
-        status, output, _ = process.start(command).wait()
+        status, output = process.start(command).wait()[:2]
     except OSError:
         return None
     if status != 0:
