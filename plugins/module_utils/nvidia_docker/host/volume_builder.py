@@ -149,6 +149,11 @@ def _exchange(first: Path, second: Path) -> None:
         names = os.fsencode(first), os.fsencode(second)
         if libc.renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE) == 0:
             return
+    exchange_in_three_steps(first, second)
+
+
+def exchange_in_three_steps(first: Path, second: Path) -> None:
+    """Let two names change places; for a moment there is no ``second``. Raises OSError."""
     aside = first.with_name(f"{first.name}.old")
     os.rename(second, aside)
     try:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -233,16 +234,21 @@ def test_two_creators_make_one_volume(root, driver, start_create) -> None:
 
 
 def test_a_creator_waits_for_the_holder_of_the_lock(root, driver) -> None:
-    """Also for one who deletes the lock file while it waits."""
+    """Also when the file that it waits for is deleted meanwhile, and another holds the new one."""
     (root / "nvidia_driver").mkdir(parents=True)
     lock = root / "nvidia_driver" / f".{VERSION}.lock"
-    with open(lock, "w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        thread = threading.Thread(target=driver_volume.create, args=(root, VERSION, driver.root))
-        thread.start()
+    thread = threading.Thread(target=driver_volume.create, args=(root, VERSION, driver.root))
+    with contextlib.ExitStack() as second_holder:
+        with open(lock, "w") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            thread.start()
+            thread.join(0.2)
+            lock.unlink()
+            new = second_holder.enter_context(open(lock, "w"))
+            fcntl.flock(new, fcntl.LOCK_EX)
         thread.join(0.2)
         assert thread.is_alive()
         assert store(root) == [lock.name]
-        lock.unlink()
     thread.join(10)
+    assert store(root) == [lock.name, VERSION]
     assert driver_volume.compare(root, VERSION, driver.root).differences == ()

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host import (
     driver_volume,
+    volume_builder,
 )
 
 LIB = "/usr/lib/x86_64-linux-gnu"
@@ -130,3 +131,16 @@ def test_a_copy_is_made_again_when_it_differs(other_file_system, driver, written
     content_now = (made.path / LIBCUDA).read_bytes()
     assert content_now == driver.path(f"{LIB}/{LIBRARY}").read_bytes()
     assert (b"new" in content_now) is (written == "origin")
+
+
+def test_names_change_places_where_the_system_has_no_call_for_it(tmp_path) -> None:
+    """A name that is not there leaves the other as it was."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    second.write_text("2")
+    volume_builder.exchange_in_three_steps(first, second)
+    assert (first.read_text(), second.is_dir()) == ("2", True)
+    first.unlink()
+    with pytest.raises(FileNotFoundError):
+        volume_builder.exchange_in_three_steps(first, second)
+    assert os.listdir(tmp_path) == ["second"]
