@@ -69,11 +69,16 @@ def start(arguments: tuple[str, ...], output: int | None = None) -> Process:
 def replace(arguments: tuple[str, ...]) -> NoReturn:
     """Become another program: its exit status, signals and terminal are then its own.
 
-    Raises OSError if the program can't be started.
+    Raises OSError if the program can't be started; nothing has changed then.
     """
-    for number in _IGNORED_BY_PYTHON:
-        _signal.signal(number, _signal.SIG_DFL)
-    os.execvpe(arguments[0], arguments, user_environment())
+    handlers = [(number, _signal.getsignal(number)) for number in _IGNORED_BY_PYTHON]
+    try:
+        for number in _IGNORED_BY_PYTHON:
+            _signal.signal(number, _signal.SIG_DFL)
+        os.execvpe(arguments[0], arguments, user_environment())
+    finally:
+        for number, handler in handlers:
+            _signal.signal(number, handler)
 
 
 def user_environment() -> dict[str, str]:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host import process
@@ -48,3 +49,11 @@ def test_no_signal_stays_ignored() -> None:
     _, output, _ = process.start(("grep", "SigIgn", "/proc/self/status")).wait()
     # Bits of 32 and 33: signals of glibc's own, which its posix_spawn ignores.
     assert int(output.split()[1], 16) & ~(1 << 31 | 1 << 32) == 0
+
+
+def test_a_failed_replace_changes_nothing() -> None:
+    """Else the next write to a closed socket would end this process."""
+    before = signal.getsignal(signal.SIGPIPE)
+    with pytest.raises(FileNotFoundError):
+        process.replace(("no-such-program",))
+    assert signal.getsignal(signal.SIGPIPE) is before is not signal.SIG_DFL
