@@ -109,7 +109,6 @@ backup_file:
   sample: /etc/docker/daemon.json.1234.2026-01-31@12:00:00~
 """
 
-import os
 import tempfile
 from contextlib import nullcontext
 from pathlib import Path
@@ -137,17 +136,14 @@ class Dockerd:
         """Raise DaemonJsonError with dockerd's own words if it refuses this content."""
         if self.version is None or self.version < daemon_json_keys.VALIDATES:
             return
-        descriptor, candidate = tempfile.mkstemp(dir=self.module.tmpdir, suffix=".json")
-        with open(descriptor, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-        try:
+        with tempfile.NamedTemporaryFile("wb", suffix=".json") as candidate:
+            candidate.write(text.encode("utf-8"))
+            candidate.flush()
             status, answer, complaint = self.module.run_command(
-                [self.program, "--validate", "--config-file", candidate]
+                [self.program, "--validate", "--config-file", candidate.name]
             )
-        finally:
-            os.unlink(candidate)
         if status:
-            said = (complaint or answer).strip().replace(candidate, path)
+            said = (complaint or answer).strip().replace(candidate.name, path)
             raise DaemonJsonError(f"dockerd refuses the new content, nothing was changed: {said}")
 
 
