@@ -257,15 +257,15 @@ def main() -> None:
         )
     if os.geteuid() != 0:
         module.fail_json(msg="only root can install the programs: run this task with become: true")
+    layout = programs.Layout()
     state = present if module.params["state"] == "present" else absent
     try:
-        result = state(module, programs.Layout())
+        result = state(module, layout)
     except NvidiaDockerError as error:
         module.fail_json(msg=str(error))
     except OSError as error:
-        module.fail_json(
-            msg=f"the programs can't be changed: {error.strerror or error} ({error.filename})"
-        )
+        where = error.filename or layout.library
+        module.fail_json(msg=f"the programs can't be changed: {where}: {error.strerror or error}")
     module.exit_json(**result)
 
 
