@@ -12,8 +12,17 @@ network=gpufleet
 
 inspect() { docker container inspect --format "$2" "$1" 2>/dev/null; }
 
+# A machine may lack CAP_SYS_RESOURCE itself: Docker 20.10 must then be told, later ones must not.
+missing_capability() {
+  local bounding
+  bounding=$(awk '$1 == "CapBnd:" {print $2}' /proc/self/status)
+  if ! ((0x$bounding >> 24 & 1)) && [[ $(docker version --format '{{.Server.Version}}') = 20.* ]]; then
+    echo --cap-drop=SYS_RESOURCE
+  fi
+}
+
 up() {
-  local name=$1 image variable proxies=()
+  local name=$1 image variable options=()
   image=$("$root/tests/hosts/image.sh" "$2")
   if [ "$(inspect "$name" '{{.Config.Image}} {{.State.Running}}')" = "$image true" ]; then
     wait_for "$name"
@@ -21,20 +30,20 @@ up() {
   fi
   down "$name"
   docker network inspect "$network" >/dev/null 2>&1 ||
-    docker network create --label "$label" "$network" >/dev/null ||
+    docker network create --label "$label" "$network" >/dev/null 2>&1 ||
     docker network inspect "$network" >/dev/null # somebody else was faster
   for variable in http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY; do
-    [ -z "${!variable:-}" ] || proxies+=(--env "$variable")
+    [ -z "${!variable:-}" ] || options+=(--env "$variable")
   done
-  # Not --privileged: it asks for CAP_SYS_RESOURCE too, which a machine may lack itself. Never the
-  # machine's /sys/fs/cgroup: the guest's systemd would remount it. Docker's data lies on volumes,
-  # as overlay cannot be stacked on overlay.
+  mapfile -t -O "${#options[@]}" options < <(missing_capability)
+  # Not --privileged, as above. Never the machine's /sys/fs/cgroup: the guest's systemd would remount
+  # it. Docker's data lies on volumes, as overlay cannot be stacked on overlay.
   docker run --detach --name "$name" --hostname "$name" --label "$label" --network "$network" \
-    --cgroupns private --cap-add ALL --cap-drop SYS_RESOURCE --device-cgroup-rule 'a *:* rwm' \
+    --cgroupns private --cap-add ALL --device-cgroup-rule 'a *:* rwm' \
     --security-opt seccomp=unconfined --security-opt apparmor=unconfined \
     --stop-signal SIGRTMIN+3 --tmpfs /run --tmpfs /run/lock --tmpfs /tmp:exec \
     --volume /var/lib/docker --volume /var/lib/containerd \
-    "${proxies[@]}" "$image" >/dev/null
+    "${options[@]}" "$image" >/dev/null
   wait_for "$name"
 }
 
