@@ -336,7 +336,7 @@ def _image(
 def _unreadable(host: Host | None, gpus: Sequence[str]) -> list[str]:
     if host is None or ALL not in gpus:
         return []
-    return [f"GPU {one.index} can't be given: {one.reason}" for one in host.unreadable]
+    return [f"GPU {one.known_as} can't be given: {one.reason}" for one in host.unreadable]
 
 
 # Not called main: ansible-lint tries options on a module that has one, and most options of this one

@@ -223,13 +223,13 @@ ansible_facts:
                   returned: always
                   sample: [/dev/nvidia-caps/nvidia-cap30, /dev/nvidia-caps/nvidia-cap31]
         unreadable:
-          description: GPUs that do not tell their identity.
+          description: GPUs that NVML does not open or identify.
           type: list
           elements: dict
           returned: always
           contains:
             index:
-              description: Position in NVML's list.
+              description: Position in NVML's list; null if it is not listed.
               type: int
               returned: always
               sample: 1

@@ -96,7 +96,7 @@ class Device:
     @property
     def node(self) -> str:
         """The GPU's device node."""
-        return f"/dev/nvidia{self.minor_number}"
+        return device_node(self.minor_number)
 
     @property
     def device_nodes(self) -> tuple[str, ...]:
@@ -106,11 +106,17 @@ class Device:
 
 @dataclass(frozen=True)
 class UnreadableDevice:
-    """A GPU whose identity NVML does not tell; the others are served all the same."""
+    """A GPU that NVML does not open or identify; the others are served all the same."""
 
-    index: int
+    index: int | None
+    """``None`` if NVML does not list it at all."""
     pci_bus_id: str | None
     reason: str
+
+    @property
+    def known_as(self) -> str:
+        """What a user can find it by: PCI bus id, else index."""
+        return self.pci_bus_id or str(self.index)
 
 
 @dataclass(frozen=True)
@@ -133,6 +139,11 @@ CONTROL_NODES = ("/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools")
 """v1's control device nodes, in v1's order."""
 REQUIRED_CONTROL_NODES = ("/dev/nvidiactl", "/dev/nvidia-uvm")
 """Without these no container can use a GPU; nvidia-uvm-tools is for profilers only."""
+
+
+def device_node(minor: int) -> str:
+    """Return the device node of the GPU of that minor number."""
+    return f"/dev/nvidia{minor}"
 
 
 def capability_node(minor: int) -> str:

@@ -24,11 +24,11 @@ from ..model import (
     P2PLink,
     UnreadableDevice,
     capability_node,
+    device_node,
 )
-from . import cuda, nvml
+from . import cuda, kernel, nvml
 
 _ROOT = Path("/")
-_MIG_MINORS = "proc/driver/nvidia-caps/mig-minors"
 _KIB = 1024
 
 
@@ -41,7 +41,7 @@ def discover(root: Path = _ROOT) -> Host:
     """
     devices: list[Device] = []
     unreadable: list[UnreadableDevice] = []
-    module_version = loaded_module_version(root)
+    module_version = kernel.module_version(root)
     driver = Driver(None, None, None, module_version)
     reason = None
     try:
@@ -52,12 +52,13 @@ def discover(root: Path = _ROOT) -> Host:
                 session.nvml_version(),
                 module_version,
             )
-            capability_minors = _capability_minors(root)
+            capability_minors = kernel.capability_minors(root)
             for gpu in session.devices():
                 try:
                     devices.append(_device(gpu, capability_minors))
                 except NvidiaDockerError as error:
                     unreadable.append(UnreadableDevice(gpu.index, _bus_id_of(gpu), str(error)))
+            unreadable += _not_listed(root, (*devices, *unreadable))
     except NvidiaDockerError as error:
         reason = str(error)
     if reason is None and not devices:
@@ -78,14 +79,6 @@ def require_driver(host: Host) -> str:
     if host.driver.version is None:
         raise DriverUnavailable(host.reason or "NVML does not tell the driver version")
     return host.driver.version
-
-
-def loaded_module_version(root: Path = _ROOT) -> str | None:
-    """Return the version of the loaded kernel module (/sys/module/nvidia/version)."""
-    try:
-        return (root / "sys/module/nvidia/version").read_text().strip() or None
-    except OSError:
-        return None
 
 
 def describe(host: Host, root: Path = _ROOT) -> tuple[DeviceDetails, ...]:
@@ -153,7 +146,7 @@ def _mig_device(
     absent = [key for key in keys if key not in capability_minors]
     if absent:
         raise DriverUnavailable(
-            f"MIG device {uuid}: /{_MIG_MINORS} does not list {', '.join(absent)}"
+            f"MIG device {uuid}: /{kernel.MIG_MINORS} does not list {', '.join(absent)}"
         )
     return MigDevice(
         uuid=uuid,
@@ -170,16 +163,6 @@ def _mig_device(
     )
 
 
-def _capability_minors(root: Path) -> dict[str, int]:
-    """Lines are ``gpu0/gi3/ci0/access 31``."""
-    try:
-        lines = (root / _MIG_MINORS).read_text().splitlines()
-    except OSError:
-        return {}
-    pairs = (line.split() for line in lines)
-    return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdigit()}
-
-
 def _bus_id_of(gpu: nvml.NvmlDevice) -> str | None:
     try:
         return gpu.pci_bus_id()
@@ -187,8 +170,24 @@ def _bus_id_of(gpu: nvml.NvmlDevice) -> str | None:
         return None
 
 
+def _not_listed(root: Path, listed: Iterable[Device | UnreadableDevice]) -> list[UnreadableDevice]:
+    """NVML is silent about a GPU that it can't open, the kernel is not."""
+    known = {one.pci_bus_id for one in listed}
+    return [
+        UnreadableDevice(
+            None,
+            gpu.pci_bus_id,
+            f"the kernel drives GPU {gpu.pci_bus_id}, but NVML does not list it: "
+            f"look at its device node {device_node(gpu.minor_number)}",
+        )
+        for gpu in kernel.gpus(root)
+        if gpu.pci_bus_id not in known
+    ]
+
+
 def _missing(root: Path, control: tuple[str, ...], devices: Iterable[Device]) -> tuple[str, ...]:
     wanted = [path for path in REQUIRED_CONTROL_NODES if path not in control]
+    wanted += [device_node(gpu.minor_number) for gpu in kernel.gpus(root)]
     for device in devices:
         wanted += device.device_nodes
         wanted += [path for mig in device.mig_devices for path in mig.device_nodes]
@@ -226,7 +225,7 @@ def _details(
     memory = known.memory_bytes() if known else None
     return DeviceDetails(
         power_limit_watts=_or_none(gpu.power_limit_watts),
-        numa_node=_numa_node(root, device.pci_bus_id),
+        numa_node=kernel.numa_node(root, device.pci_bus_id),
         bar1_mib=_or_none(gpu.bar1_mib),
         pcie_generation=_or_none(gpu.pcie_generation),
         pcie_width=_or_none(gpu.pcie_width),
@@ -272,12 +271,3 @@ def _links(
             continue
         links.append(P2PLink(other.pci_bus_id, link))
     return tuple(links)
-
-
-def _numa_node(root: Path, pci_bus_id: str) -> int:
-    """As v1: 0 where sysfs does not say or says -1."""
-    try:
-        number = int((root / "sys/bus/pci/devices" / pci_bus_id / "numa_node").read_text())
-    except (OSError, ValueError):
-        return 0
-    return max(number, 0)

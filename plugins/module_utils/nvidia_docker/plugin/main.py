@@ -99,7 +99,7 @@ def _look_at_the_machine(state: State) -> None:
     if host.reason is not None:
         logger.warning("Warning: %s", host.reason)
     for device in host.unreadable:
-        logger.warning("Warning: GPU %d can't be used: %s", device.index, device.reason)
+        logger.warning("Warning: GPU %s can't be used: %s", device.known_as, device.reason)
 
 
 def _tell_systemd(message: str) -> None:

@@ -16,7 +16,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.model import LinkType
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.model import (
+    LinkType,
+    sysfs_pci_bus_id,
+)
 
 REPOSITORY = Path(__file__).resolve().parents[6]
 SIMULATOR = REPOSITORY / "roles" / "simulated_gpu" / "files"
@@ -52,6 +55,10 @@ def make_root(root: Path, machine: dict) -> None:
         folder.mkdir(parents=True)
         if numa_node is not None:
             (folder / "numa_node").write_text(f"{numa_node}\n")
+    for gpu in machine["gpus"]:
+        folder = root / "proc/driver/nvidia/gpus" / sysfs_pci_bus_id(gpu["busid"])
+        folder.mkdir(parents=True)
+        (folder / "information").write_text(f"Model: \t Tesla\nDevice Minor: \t {gpu['minor']}\n")
     lines = ["config 1", "monitor 2"]
     for gpu in machine["gpus"]:
         for number, mig in enumerate(gpu.get("migs", ())):
@@ -178,6 +185,19 @@ def test_missing_device_nodes_are_named(read, tmp_path) -> None:
     host, _ = read("zoo5", tmp_path)
     assert host.missing_nodes == ("/dev/nvidia-uvm", "/dev/nvidia2", "/dev/nvidia0")
     assert host.control_nodes == ("/dev/nvidiactl", "/dev/nvidia-uvm-tools")
+
+
+def test_a_gpu_that_only_the_kernel_knows_is_unreadable(read, tmp_path) -> None:
+    """NVML lists what it can open: without its device node a GPU would vanish silently."""
+    make_root(tmp_path, machine_file("zoo5"))
+    folder = tmp_path / "proc/driver/nvidia/gpus/0001:3b:00.0"
+    folder.mkdir()
+    (folder / "information").write_text("Device Minor: \t 7\n")
+    host, _ = read("zoo5", tmp_path)
+    assert len(host.devices) == 5
+    assert [one.known_as for one in host.unreadable] == ["0001:3b:00.0"]
+    assert "/dev/nvidia7" in host.unreadable[0].reason
+    assert host.missing_nodes == ("/dev/nvidia7",)
 
 
 def test_details_follow_nvml_cuda_and_sysfs(read, tmp_path) -> None:
