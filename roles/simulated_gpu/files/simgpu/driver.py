@@ -10,13 +10,15 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from . import catalogue, compiling, layout
 from .files import replace_file, replace_text
+from .flat import DRIVER_NOT_LOADED, LIBRARY_MISMATCH, with_init_error
 from .machine import SimulationError
-from .state_file import write_state
+from .state_file import read_state, write_state
 
 
 def manifest() -> dict[str, Any]:
@@ -100,8 +102,7 @@ def _put_in_place(driver: str, digest: str, staged: Path) -> None:
     for name, path in targets.items():
         Path(name).parent.mkdir(exist_ok=True)
         replace_file(path, Path(name))
-    for name in old - set(targets):
-        Path(name).unlink(missing_ok=True)
+    _unlink(old - set(targets), LIBRARY_MISMATCH)
     _write_manifest({"driver": driver, "sources": digest, "files": sorted(targets)})
 
 
@@ -110,7 +111,14 @@ def _write_manifest(content: dict[str, Any]) -> None:
 
 
 def remove_driver() -> None:
-    for name in own_files():
-        Path(name).unlink(missing_ok=True)
+    _unlink(own_files(), DRIVER_NOT_LOADED)
     shutil.rmtree(layout.STATE, ignore_errors=True)
     subprocess.run(["ldconfig"], check=True)
+
+
+def _unlink(names: Iterable[str], error: str) -> None:
+    """A hard link in a driver volume lives on: NVML fails there as it does with an old library."""
+    for path in map(Path, names):
+        if path.name.startswith("libnvidia-ml.so.") and path.is_file() and not path.is_symlink():
+            write_state(path, with_init_error(read_state(path), error))
+        path.unlink(missing_ok=True)

@@ -12,6 +12,7 @@ from typing import Any
 from .machine import Machine, bus_id_parts, check_machine, is_error, profile_parts
 
 NOT_SUPPORTED = "err:3"
+DRIVER_NOT_LOADED = "err:9"
 LIBRARY_MISMATCH = "err:18"
 
 UVM_MAJOR = 511
@@ -92,6 +93,16 @@ def flatten(machine: Machine, nodes: bool = True) -> str:
                 {f"gpu.{number}.mig.{place}.{f}": v for f, v in _whole_mig(mig, whole).items()}
             )
     return "".join(f"{key}={_text(value)}\n" for key, value in sorted(lines.items()))
+
+
+def with_init_error(state: str, error: str) -> str:
+    """The same state, but NVML cannot be started."""
+    lines = [line for line in state.splitlines() if not line.startswith("init=")]
+    return "".join(f"{line}\n" for line in sorted([*lines, f"init={error}"], key=_key))
+
+
+def _key(line: str) -> str:
+    return line.partition("=")[0]
 
 
 def _text(value: object) -> str:

@@ -149,6 +149,7 @@ def change_running(machine: Machine) -> None:
     write_state(driver.nvml_library(machine["driver"]), flatten(machine))
     configured = read_machine(layout.MACHINE)
     replace_text(layout.CHANGED_MACHINE, json.dumps({"configured": configured, "now": machine}))
+    overlays.cover(machine)
 
 
 def _library(machine: Machine) -> Path | None:

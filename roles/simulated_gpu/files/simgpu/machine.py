@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -149,12 +150,12 @@ def _mapping(machine: Machine, field: str) -> Mapping[str, Any]:
     return value
 
 
-def _check_names(fields: Mapping[str, Any], known: Any, where: str) -> None:
-    unknown = sorted(set(fields) - set(known))
-    if unknown:
-        raise SimulationError(
-            f"{where} has an unknown field {unknown[0]!r}; known are {', '.join(sorted(known))}"
-        )
+def _check_names(fields: Mapping[str, Any], known: Iterable[str], where: str) -> None:
+    names = set(known)
+    for name in fields:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1, cutoff=0.0)[0]
+            raise SimulationError(f"{where} has an unknown field {name!r}; the nearest is {near!r}")
 
 
 def _check_value(value: object, kind: str, where: str) -> None:

@@ -64,19 +64,23 @@ def write_state(library: Path, text: str) -> None:
 
 
 def _newest(file: int, library: Path) -> tuple[int, int, bytes]:
-    """Number, generation and text of the whole slot that was written last."""
+    """Number and text of the whole slot that was written last, and the generation to count on from.
+
+    Readers see that something changed by the generations: a damaged slot's is not used again.
+    """
     start = os.fstat(file).st_size - REGION_SIZE
     whole: list[tuple[int, int, bytes]] = []
+    highest = 0
     for slot in (0, 1) if start >= 0 and start % ALIGNMENT == 0 else ():
         header = os.pread(file, _HEADER.size, start + slot * SLOT_SIZE)
         magic, generation, length, checksum = _HEADER.unpack(header)
-        text = (
-            os.pread(file, length, start + slot * SLOT_SIZE + _HEADER.size)
-            if magic == _MAGIC
-            else b""
-        )
-        if magic == _MAGIC and zlib.crc32(text) == checksum:
-            whole.append((slot, generation, text))
+        if magic != _MAGIC:
+            continue
+        highest = max(highest, generation)
+        text = os.pread(file, length, start + slot * SLOT_SIZE + _HEADER.size)
+        if zlib.crc32(text) == checksum:
+            whole.append((generation, slot, text))
     if not whole:
         raise SimulationError(f"{library} is not a library of the simulated driver")
-    return max(whole, key=lambda found: found[1])
+    _, slot, text = max(whole)
+    return slot, highest, text

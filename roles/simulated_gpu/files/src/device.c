@@ -40,7 +40,7 @@ int gpu_count(const struct state *state)
 	return (int)state_number(state, "gpus", 0);
 }
 
-int node_usable(const struct state *state, const char *path)
+int node_usable(const struct state *state, const char *path, int how)
 {
 	struct stat info;
 	const char *nodes = state_text(state, "nodes");
@@ -48,7 +48,7 @@ int node_usable(const struct state *state, const char *path)
 		return 1;
 	if (stat(path, &info) < 0 || !S_ISCHR(info.st_mode))
 		return 0;
-	int fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	int fd = open(path, how | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		return errno == ENXIO || errno == ENODEV;
 	close(fd);
@@ -60,7 +60,7 @@ int gpu_visible(const struct state *state, int gpu)
 	char key[32], path[48];
 	snprintf(key, sizeof key, "gpu.%d.minor", gpu);
 	snprintf(path, sizeof path, "/dev/nvidia%lld", state_number(state, key, gpu));
-	return node_usable(state, path);
+	return node_usable(state, path, O_RDWR);
 }
 
 nvmlReturn_t error_of(const char *text)
@@ -199,9 +199,11 @@ EXPORT nvmlReturn_t nvmlDeviceGetIndex(nvmlDevice_t device, unsigned int *index)
 		return result;
 	if (!index)
 		return NVML_ERROR_INVALID_ARGUMENT;
-	*index = device->mig < 0 ? 0 : (unsigned int)device->mig;
+	*index = 0;
 	for (int gpu = 0; device->mig < 0 && gpu < device->gpu; gpu++)
 		*index += (unsigned int)gpu_visible(state, gpu);
+	for (int mig = 0; mig < device->mig; mig++)
+		*index += (unsigned int)mig_visible(state, device->gpu, mig);
 	return NVML_SUCCESS;
 }
 
@@ -297,7 +299,7 @@ EXPORT nvmlReturn_t nvmlDeviceGetHandleByPciBusId(const char *bus_id, nvmlDevice
 EXPORT int simulated_gpu_visible(int n)
 {
 	HOLD_STATE(state);
-	if (!node_usable(state, "/dev/nvidiactl"))
+	if (!node_usable(state, "/dev/nvidiactl", O_RDWR))
 		return -1;
 	for (int gpu = 0; gpu < gpu_count(state); gpu++)
 		if (gpu_visible(state, gpu) && n-- == 0)

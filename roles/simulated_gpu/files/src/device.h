@@ -25,8 +25,10 @@ int gpu_count(const struct state *state);
 /* Whether this process may use the GPU: its device node can be opened, as the kernel demands. */
 int gpu_visible(const struct state *state, int gpu);
 
-/* Whether a node is there and may be opened; ENXIO (no driver behind it) is the simulation's own doing. */
-int node_usable(const struct state *state, const char *path);
+int mig_visible(const struct state *state, int gpu, int mig);
+
+/* Whether a node is there and may be opened (O_RDONLY, O_RDWR); ENXIO, no driver behind it, is the simulation's own doing. */
+int node_usable(const struct state *state, const char *path, int how);
 
 /* NVML_SUCCESS when the handle can be asked at all. */
 nvmlReturn_t check_device(const struct state *state, nvmlDevice_t device);

@@ -4,6 +4,7 @@
 /* MIG: GPU instances and compute instances, read-only. */
 #include "device.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 
 ANSWER_UINT(nvmlDeviceGetGpuInstanceId, "gi")
@@ -28,14 +29,14 @@ EXPORT nvmlReturn_t nvmlDeviceGetMaxMigDeviceCount(nvmlDevice_t device, unsigned
 }
 
 /* A process may use a MIG device when it may open the capability nodes of both of its instances. */
-static int mig_visible(const struct state *state, int gpu, long long mig)
+int mig_visible(const struct state *state, int gpu, int mig)
 {
 	static const char *const fields[] = {"gi_cap", "ci_cap"};
 	char key[48], path[64];
 	for (int i = 0; i < 2; i++) {
-		snprintf(key, sizeof key, "gpu.%d.mig.%lld.%s", gpu, mig, fields[i]);
+		snprintf(key, sizeof key, "gpu.%d.mig.%d.%s", gpu, mig, fields[i]);
 		snprintf(path, sizeof path, "/dev/nvidia-caps/nvidia-cap%lld", state_number(state, key, 0));
-		if (!node_usable(state, path))
+		if (!node_usable(state, path, O_RDONLY))
 			return 0;
 	}
 	return 1;
@@ -52,9 +53,9 @@ EXPORT nvmlReturn_t nvmlDeviceGetMigDeviceHandleByIndex(nvmlDevice_t device, uns
 		return NVML_ERROR_INVALID_ARGUMENT;
 	if (!mode || field_number(state, device, "migs", &count) != NVML_SUCCESS)
 		return NVML_ERROR_NOT_FOUND;
-	for (ull mig = 0; mig < count; mig++)
-		if (mig_visible(state, device->gpu, (long long)mig) && index-- == 0) {
-			*mig_device = mig_handle(device->gpu, (int)mig);
+	for (int mig = 0; mig < (int)count; mig++)
+		if (mig_visible(state, device->gpu, mig) && index-- == 0) {
+			*mig_device = mig_handle(device->gpu, mig);
 			return NVML_SUCCESS;
 		}
 	return NVML_ERROR_NOT_FOUND;

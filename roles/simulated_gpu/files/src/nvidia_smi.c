@@ -76,6 +76,13 @@ static void print_row(unsigned int index, nvmlDevice_t device, const char *name)
 	printf("| %3u  %-28s %-16s %5s  %22s |\n", index, name, pci.bus_id, heat, used);
 }
 
+static void print_border(void)
+{
+	char dashes[82];
+	memset(dashes, '-', sizeof dashes);
+	printf("+%.*s+\n", (int)sizeof dashes, dashes);
+}
+
 static void print_head(void)
 {
 	nvmlReturn_t (*driver_of)(char *, unsigned int) = function("nvmlSystemGetDriverVersion");
@@ -85,8 +92,8 @@ static void print_head(void)
 	driver_of(driver, sizeof driver);
 	if (cuda_of(&version) == NVML_SUCCESS)
 		snprintf(cuda, sizeof cuda, "%d.%d", version / 1000, version % 1000 / 10);
-	printf("+%.*s+\n", 85, "--------------------------------------------------------------------------------------");
-	printf("| NVIDIA-SMI %-22s Driver Version: %-18s CUDA Version: %-10s|\n", driver, driver, cuda);
+	print_border();
+	printf("| NVIDIA-SMI %-14s Driver Version: %-16s CUDA Version: %-8s|\n", driver, driver, cuda);
 	printf("| %3s  %-28s %-16s %5s  %22s |\n", "GPU", "Name", "Bus-Id", "Temp", "Memory-Usage");
 }
 
@@ -145,6 +152,6 @@ int main(int argc, char **argv)
 		list_mig_devices(device);
 	}
 	if (!list)
-		printf("+%.*s+\n", 85, "--------------------------------------------------------------------------------------");
+		print_border();
 	return 0;
 }

@@ -4,6 +4,7 @@
 /* Starting and stopping NVML, and what it says about the whole host. */
 #include "device.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,7 +12,7 @@ EXPORT nvmlReturn_t nvmlInitWithFlags(unsigned int flags)
 {
 	HOLD_STATE(state);
 	(void)flags;
-	if (!node_usable(state, "/dev/nvidiactl"))
+	if (!node_usable(state, "/dev/nvidiactl", O_RDWR))
 		return NVML_ERROR_DRIVER_NOT_LOADED;
 	const char *failure = state_text(state, "init");
 	nvmlReturn_t result = failure ? error_of(failure) : NVML_SUCCESS;
