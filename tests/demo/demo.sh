@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Copyright (c) 2026 the gpufleet.nvidia authors
 # SPDX-License-Identifier: GPL-3.0-or-later
+# shellcheck disable=SC2016  # commands for the host keep their dollars
 #
 # demo.sh: a simulated GPU host, container gpufleet-demo, provisioned and shown. DEMO_SUITE chooses its
 # distribution: this machine's own by default, trixie where that is neither Debian nor Ubuntu.
 set -euo pipefail
 . "$(dirname "$0")/../tools/steps.sh"
 host=gpufleet-demo
-inventory=$build/demo/inventory.yml
+inventory=$build/demo/inventory
 
 default_suite() {
   local ID VERSION_CODENAME
@@ -19,7 +20,7 @@ default_suite() {
 }
 
 write_inventory() {
-  mkdir -p "$(dirname "$inventory")"
+  mkdir -p "$build/demo"
   cat >"$inventory" <<INVENTORY
 ---
 gpus:
@@ -27,13 +28,35 @@ gpus:
     $host:
       ansible_connection: community.docker.docker
       ansible_python_interpreter: /usr/bin/python3
+      gpufleet_containers:
+        - name: training
+          image: gpufleet/cuda:8.0
+          gpus: all
+          command: sleep infinity
 INVENTORY
 }
 
-play() { watched "ansible-playbook ${*##*/}" ansible-playbook -i "$inventory" "$@"; }
+play() { watched "ansible-playbook ${1##*/}" ansible-playbook -i "$inventory" "$@"; }
+
+on_host() { docker exec "$host" sh -c "$1"; }
+
+show() {
+  say "$host# $1"
+  on_host "$1"
+  echo
+}
+
+unchanged() {
+  local recap
+  play "$1" | tee "$build/demo/recap"
+  recap=$(grep "^$host .* changed=0 .* unreachable=0 .* failed=0 " "$build/demo/recap") ||
+    die "the second run of $1 changed something"
+  say "  nothing to change: ${recap#*: }"
+}
 
 cd "$root"
 PATH=$root/.venv/bin:$PATH
+export ANSIBLE_DISPLAY_SKIPPED_HOSTS=false
 export ANSIBLE_HOME=$build/ansible # what ansible keeps between runs; not in this user's home
 suite=${DEMO_SUITE:-$(default_suite)}
 
@@ -47,7 +70,28 @@ write_inventory
 heading "Simulated GPUs (playbooks/simulated.yml)"
 play playbooks/simulated.yml
 
+# The image of the container is made on the host's engine, so the engine comes first.
+if ! on_host 'docker image inspect gpufleet/cuda:8.0' >/dev/null 2>&1; then
+  heading "The host (playbooks/site.yml, with no container declared yet)"
+  play playbooks/site.yml --extra-vars '{"gpufleet_containers": []}'
+fi
+
+heading "An image for the container, made from the host's own files"
+play tests/hosts/gpu_image.yml
+
+heading "The container (playbooks/site.yml)"
+play playbooks/site.yml
+
+heading "A second run of playbooks/site.yml"
+unchanged playbooks/site.yml
+
 heading "The GPUs of $host (playbooks/facts.yml)"
 play playbooks/facts.yml
+
+heading "What runs on $host"
+show 'docker exec training /usr/local/nvidia/bin/nvidia-smi -L'
+show 'curl -s localhost:3476/docker/cli; echo'
+show 'docker run --rm $(curl -s localhost:3476/docker/cli) gpufleet/cuda:8.0 nvidia-smi -L'
+show 'NV_GPU=0 nvidia-docker run --rm gpufleet/cuda:8.0 nvidia-smi -L'
 
 heading "Done. $host stays up: make demo-shell, make demo-clean"
