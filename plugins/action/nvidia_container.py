@@ -65,6 +65,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         )
         if plan.get("failed"):
             return plan
+        if "not_checked" in plan:
+            return {"changed": plan["changed"], "warnings": [f"not checked: {plan['not_checked']}"]}
         try:
             merged = merge(options, plan)
         except (NvidiaDockerError, TypeError) as error:

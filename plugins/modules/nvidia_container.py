@@ -93,6 +93,8 @@ attributes:
     support: partial
     details:
       - What an absent image demands is not checked, RV(nvidia.requirements) says so.
+      - On a host that has no Docker or no volume driver yet, a container would be made and nothing
+        else is checked.
       - As with M(community.docker.docker_container), an image that is there is taken for the latest, and
         a change of nothing but limits or the restart policy is not predicted.
   connection:
@@ -209,6 +211,7 @@ from ..module_utils.nvidia_docker.errors import (
     DockerError,
     DriverUnavailable,
     InvalidInput,
+    NotInstalled,
     NvidiaDockerError,
 )
 from ..module_utils.nvidia_docker.host import discovery
@@ -297,7 +300,7 @@ def plan(parameters: dict[str, Any], check_mode: bool) -> dict[str, Any]:
 def _require_requests() -> None:
     # docker_container would say so too, but only after the image was pulled.
     if importlib.util.find_spec("requests") is None:
-        raise DockerError(
+        raise NotInstalled(
             f"{sys.executable} on this host has no module requests, which community.docker needs: "
             "apply role gpufleet.nvidia.docker, or install package python3-requests"
         )
@@ -347,6 +350,9 @@ def answer() -> None:
     try:
         planned = plan(module.params, module.check_mode)
     except NvidiaDockerError as error:
+        if module.check_mode and isinstance(error, NotInstalled):
+            # The tasks before this one install it, but not in check mode.
+            module.exit_json(changed=module.params["state"] != "absent", not_checked=str(error))
         module.fail_json(msg=str(error))
     for warning in planned.pop("warnings", ()):
         module.warn(warning)

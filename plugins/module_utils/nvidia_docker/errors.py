@@ -71,5 +71,9 @@ class DockerError(NvidiaDockerError):
     """The docker client or engine said no."""
 
 
+class NotInstalled(NvidiaDockerError):
+    """Something that a role of this collection installs is not on this host yet."""
+
+
 class RemoteError(NvidiaDockerError):
     """Another machine's plugin can't be reached or refused the request."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import DockerError, DriverVolumeError, InvalidInput
+from ..errors import DockerError, DriverVolumeError, InvalidInput, NotInstalled
 from ..requirement import Image
 from . import process
 from .docker import Docker
@@ -77,7 +77,7 @@ class Engine:
         try:
             status, output, errors = process.start(command).wait()
         except OSError as error:
-            raise DockerError(
+            raise NotInstalled(
                 f"can't start the docker client: {error.strerror}: apply role "
                 "gpufleet.nvidia.docker to this host, or install package docker-cli or docker.io"
             ) from None
@@ -95,14 +95,16 @@ class Engine:
 
 
 def require_volume_driver(name: str, sockets: Path = PLUGIN_SOCKETS) -> None:
-    """Raise DriverVolumeError unless the volume driver of this name takes connections."""
+    """Raise unless the volume driver of this name takes connections: NotInstalled if it has no
+    socket, else DriverVolumeError."""
     path = sockets / f"{name}.sock"
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as plugin:
             plugin.settimeout(5)
             plugin.connect(str(path))
     except OSError as error:
-        raise DriverVolumeError(
+        kind = NotInstalled if isinstance(error, FileNotFoundError) else DriverVolumeError
+        raise kind(
             f"Docker's volume driver {name} does not answer at {path} ({error.strerror or error}): "
             "start nvidia-docker-plugin.service, or apply role gpufleet.nvidia.nvidia_docker"
         ) from None

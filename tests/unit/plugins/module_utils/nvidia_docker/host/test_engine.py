@@ -14,6 +14,7 @@ from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.erro
     DockerError,
     DriverVolumeError,
     InvalidInput,
+    NotInstalled,
 )
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host.engine import (
     Container,
@@ -112,7 +113,7 @@ def test_no_engine_is_one_sentence(client: Client, errors: str) -> None:
 
 def test_no_client_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(DockerError, match="can't start the docker client: No such file"):
+    with pytest.raises(NotInstalled, match="can't start the docker client: No such file"):
         Engine(SOCKET).container("c")
 
 
@@ -136,7 +137,7 @@ def test_a_volume_driver_that_listens(tmp_path: Path) -> None:
 
 
 def test_a_volume_driver_that_does_not_listen(tmp_path: Path) -> None:
-    with pytest.raises(DriverVolumeError, match=r"d\.sock \(No such file or directory\): start"):
+    with pytest.raises(NotInstalled, match=r"d\.sock \(No such file or directory\): start"):
         require_volume_driver("d", tmp_path)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
         server.bind(str(tmp_path / "d.sock"))
