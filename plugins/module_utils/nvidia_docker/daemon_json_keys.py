@@ -3,8 +3,10 @@
 
 """What dockerd knows of daemon.json: its keys, what it refuses, what a changed key needs.
 
-Source: dockerd 20.10.24 and 26.1.5 of Debian, started with each key and each wrong value. From
-Docker 23 on ``dockerd --validate`` knows the keys itself, but it passes values that stop the start.
+Source: dockerd 20.10.24 and 26.1.5 of Debian, started with each row here and in the tests. Which
+keys an engine knows is judged for those before 23 only: later ones answer ``dockerd --validate``,
+which in turn passes values that stop the start. What SIGHUP does is
+read from moby's daemon/reload.go; it reports ``cdi`` as reloaded, which only a start reads.
 """
 
 from __future__ import annotations
@@ -38,16 +40,12 @@ _BOOLEAN, _NUMBER, _STRING, _LIST, _OBJECT = (
 
 @dataclass(frozen=True)
 class Key:
-    """One key: the JSON type of its value, and the engines that know it."""
+    """One key: the JSON type of its value, whether SIGHUP does, the first engine, null allowed."""
 
     type: str
     reload: bool = False
     since: Version = (0, 0)
-    until: Version | None = None
-
-    def known_to(self, engine: Version) -> bool:
-        """Say whether this engine starts with the key in its file."""
-        return self.since <= engine and (self.until is None or engine < self.until)
+    null: bool = True
 
 
 def _keys(type_: str, names: str, **facts: Any) -> dict[str, Key]:
@@ -62,36 +60,36 @@ KEYS: Mapping[str, Key] = {
     ),
     **_keys(_BOOLEAN, "debug live-restore", reload=True),
     **_keys(_NUMBER, "cpu-rt-period cpu-rt-runtime mtu network-control-plane-mtu"),
-    **_keys(_NUMBER, "network-diagnostic-port"),
-    **_keys(_NUMBER, "oom-score-adjust", until=(25, 0)),
+    **_keys(_NUMBER, "network-diagnostic-port", reload=True),
+    **_keys(_NUMBER, "oom-score-adjust"),
     **_keys(_NUMBER, "max-concurrent-downloads max-concurrent-uploads", reload=True),
     **_keys(_NUMBER, "max-download-attempts shutdown-timeout", reload=True),
     **_keys(
         _STRING,
-        "bip bridge cgroup-parent containerd containerd-namespace containerd-plugins-namespace "
+        "bip bridge cgroup-parent containerd containerd-namespace "
         "data-root default-cgroupns-mode default-gateway default-gateway-v6 default-ipc-mode "
-        "default-shm-size exec-root fixed-cidr fixed-cidr-v6 group host-gateway-ip init-path ip "
+        "exec-root fixed-cidr fixed-cidr-v6 group host-gateway-ip init-path ip "
         "log-driver log-level metrics-addr pidfile seccomp-profile storage-driver "
         "swarm-default-advertise-addr tlscacert tlscert tlskey userland-proxy-path userns-remap",
     ),
     **_keys(_STRING, "default-runtime", reload=True),
-    **_keys(_STRING, "graph cluster-advertise cluster-store", until=(23, 0)),
-    **_keys(_LIST, "default-address-pools dns dns-opts dns-search exec-opts hosts"),
-    **_keys(_LIST, "node-generic-resources storage-opts"),
-    **_keys(
-        _LIST, "authorization-plugins insecure-registries labels registry-mirrors", reload=True
-    ),
+    **_keys(_STRING, "default-shm-size", null=False),
+    **_keys(_STRING, "graph cluster-advertise cluster-store"),
+    **_keys(_LIST, "authorization-plugins default-address-pools dns dns-opts dns-search exec-opts"),
+    **_keys(_LIST, "hosts node-generic-resources storage-opts"),
+    **_keys(_LIST, "insecure-registries labels registry-mirrors", reload=True),
     **_keys(_LIST, "allow-nondistributable-artifacts", reload=True),
     **_keys(_LIST, "cdi-spec-dirs", since=_CDI),
     **_keys(_OBJECT, "builder default-ulimits log-opts"),
     **_keys(_OBJECT, "features runtimes", reload=True),
-    **_keys(_OBJECT, "cluster-store-opts", until=(23, 0)),
+    **_keys(_OBJECT, "cluster-store-opts"),
     **_keys(_OBJECT, "default-network-opts", since=(24, 0)),
     **_keys(_OBJECT, "proxies", since=(23, 0)),
-    # Docker takes these as well; their types differ by version, and dockerd says it plainly.
-    **_keys("", "api-cors-header cri-containerd deprecated-key-path rootless"),
+    # Known names whose value dockerd does not look at, or whose type was not tried.
+    **_keys("", "api-cors-header containerd-plugins-namespace cri-containerd deprecated-key-path"),
+    **_keys("", "rootless"),
 }
-"""Every key of Docker 20.10, and those of later engines that its dockerd would not start with."""
+"""The keys of Docker 20.10, and some of later engines, with which 20.10 would not start."""
 
 _RELOADED_FEATURES = frozenset({"buildkit"})
 """Features that SIGHUP switches; dockerd reads the others, such as ``cdi``, at its start only."""
@@ -173,26 +171,13 @@ def _features_need(old: Mapping[str, Any], new: Mapping[str, Any], engine: Versi
 def _problems(config: Mapping[str, Any], engine: Version | None) -> Iterator[str]:
     for key, value in config.items():
         fact = KEYS.get(key)
-        if fact is None:
-            if engine and engine < VALIDATES:
-                yield f"{key} is no key that Docker {_text(engine)} knows: it would not start"
-            continue
-        if engine and not fact.known_to(engine):
-            yield f"{key} is not known to Docker {_text(engine)}, {_lifetime(fact)}: remove it"
-        if fact.type and value is not None and kind(value) != fact.type:
+        if engine and engine < VALIDATES and (fact is None or engine < fact.since):
+            later = f", only {_text(fact.since)} and later" if fact else ""
+            yield f"{key} is no key that Docker {_text(engine)} knows{later}: it would not start"
+        elif fact and fact.type and kind(value) != fact.type and not (value is None and fact.null):
             yield f"{key} must be {fact.type} and is {kind(value)}"
-            continue
-        check = _CHECKS.get(key)
-        if check and value is not None:
-            yield from check(value, config, engine)
-
-
-def _lifetime(fact: Key) -> str:
-    return (
-        f"which lost it in {_text(fact.until)}"
-        if fact.until
-        else f"only from {_text(fact.since)} on"
-    )
+        elif key in _CHECKS and value is not None:
+            yield from _CHECKS[key](value, config, engine)
 
 
 def _text(version: Version) -> str:

@@ -141,8 +141,8 @@ def test_backup(host: Host) -> None:
             "{}",
             {"cdi-spec-dirs": ["/etc/cdi"]},
             "20.10.24",
-            "{file} was not changed: cdi-spec-dirs is not known to Docker 20.10, "
-            "only from 25.0 on: remove it.",
+            "{file} was not changed: cdi-spec-dirs is no key that Docker 20.10 knows, "
+            "only 25.0 and later: it would not start.",
         ),
         (
             '{"refused": 1}',
