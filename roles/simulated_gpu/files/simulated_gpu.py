@@ -49,7 +49,7 @@ def answer(changes: list[host.Change], error: str = "") -> None:
     """For the role: one JSON object."""
     compiler = shutil.which("gcc") is not None and Path("/usr/include/stdio.h").exists()
     missing = not compiler and any(change.compiles for change in changes)
-    names = [change.what for change in changes]
+    names = ["C compiler"] * missing + [change.what for change in changes]
     print(json.dumps({"error": error, "changes": names, "compiler_missing": missing}))
 
 

@@ -129,7 +129,7 @@ def changes_to_none() -> list[Change]:
         (layout.STATE.exists(), "driver", driver.remove_driver),
         (layout.MACHINE.exists(), f"machine {layout.MACHINE}", layout.MACHINE.unlink),
         (layout.PROGRAM.exists(), f"program {layout.PROGRAM}", _remove_program),
-        (layout.RUN.exists(), str(layout.RUN), lambda: shutil.rmtree(layout.RUN)),
+        (layout.RUN.exists(), str(layout.RUN), _remove_run),
     ]
     return [Change(what, do) for there, what, do in ours if there]
 
@@ -200,6 +200,11 @@ def _install_program(source: Path) -> None:
     beside.rename(layout.PROGRAM)
     layout.COMMAND.unlink(missing_ok=True)
     layout.COMMAND.symlink_to(layout.PROGRAM / "simulated_gpu.py")
+
+
+def _remove_run() -> None:
+    shutil.rmtree(layout.RUN)
+    layout.LOCK.unlink(missing_ok=True)
 
 
 def _remove_program() -> None:

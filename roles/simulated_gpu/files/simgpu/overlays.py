@@ -151,4 +151,7 @@ def _run(*command: str) -> None:
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )
     if done.returncode:
-        raise SimulationError(f"{' '.join(command)} failed: {done.stdout.strip()}")
+        reason = done.stdout.strip().splitlines()[0] if done.stdout.strip() else "no reason given"
+        if "permission denied" in reason:
+            reason = "root may not mount here, as in a container without CAP_SYS_ADMIN"
+        raise SimulationError(f"{' '.join(command)} failed: {reason}")
