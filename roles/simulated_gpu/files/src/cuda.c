@@ -20,8 +20,11 @@ enum {
 	CUDA_ERROR_NO_DEVICE = 100,
 	CUDA_ERROR_INVALID_DEVICE = 101,
 	CUDA_ERROR_SHARED_OBJECT_INIT_FAILED = 303,
+	CUDA_ERROR_NOT_SUPPORTED = 801,
 	CUDA_ERROR_UNKNOWN = 999,
 };
+
+enum { NOT_TOLD = 3 }; /* a field of null, in NVML's code */
 
 static int (*state_get)(const char *, char *, unsigned int);
 static int (*state_visible)(int);
@@ -116,7 +119,8 @@ static CUresult device_number(CUdevice device, const char *field, long long *val
 	if (result != CUDA_SUCCESS)
 		return result;
 	snprintf(key, sizeof key, "gpu.%d.%s", gpu, field);
-	return number_of(key, value);
+	result = number_of(key, value);
+	return result == NOT_TOLD ? CUDA_ERROR_NOT_SUPPORTED : result;
 }
 
 static CUresult device_text(CUdevice device, const char *field, char *buffer, int size)

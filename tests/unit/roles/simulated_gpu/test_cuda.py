@@ -21,7 +21,7 @@ ATTRIBUTES = {
     "bus_width": 37,
     "ecc": 32,
 }
-NO_DEVICE, INVALID_DEVICE = 100, 101
+NO_DEVICE, INVALID_DEVICE, NOT_SUPPORTED = 100, 101, 801
 
 
 def test_devices(driver: Any, cuda: ctypes.CDLL, machine: dict[str, Any]) -> None:
@@ -67,6 +67,15 @@ def test_devices(driver: Any, cuda: ctypes.CDLL, machine: dict[str, Any]) -> Non
             assert cuda.cuDeviceCanAccessPeer(ctypes.byref(number), other, one) == 0
             assert number.value == access
     assert cuda.cuDeviceGet(ctypes.byref(number), len(gpus)) == INVALID_DEVICE
+
+
+def test_property_that_is_not_told(driver: Any, cuda: ctypes.CDLL, read: Any) -> None:
+    machine = read("zoo5")
+    machine["gpus"][0]["l2"] = None
+    driver.show(machine)
+    number = ctypes.c_int()
+    assert cuda.cuInit(0) == 0
+    assert cuda.cuDeviceGetAttribute(ctypes.byref(number), ATTRIBUTES["l2"], 0) == NOT_SUPPORTED
 
 
 @pytest.mark.parametrize(("code", "text"), [(0, b"no error"), (101, b"invalid device ordinal")])

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import simulated_gpu
+from simgpu.flat import with_init_error
 from simgpu.machine import GPU_FIELDS, MIG_FIELDS, check_machine
 
 ROLE = Path(__file__).resolve().parents[4] / "roles" / "simulated_gpu"
@@ -71,6 +72,15 @@ def test_state_is_sorted_lines(machine: dict[str, Any]) -> None:
     lines = simulated_gpu.flatten(machine).splitlines()
     keys = [line.split("=")[0].encode() for line in lines]
     assert keys == sorted(set(keys))
+
+
+def test_state_of_a_replaced_library(machine: dict[str, Any]) -> None:
+    """Its hard links in driver volumes say that library and kernel module differ."""
+    state = simulated_gpu.flatten(machine)
+    lines = with_init_error(state, "err:18").splitlines()
+    keys = [line.split("=")[0].encode() for line in lines]
+    assert keys == sorted(set(keys))
+    assert set(lines) - set(state.splitlines()) == {"init=err:18"}
 
 
 @pytest.mark.parametrize(
