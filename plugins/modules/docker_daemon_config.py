@@ -129,7 +129,7 @@ class Dockerd:
         self.program = module.get_bin_path("dockerd")
         self.version: daemon_json_keys.Version | None = None
         if self.program:
-            _, answer, _ = module.run_command([self.program, "--version"])
+            _dummy, answer, _dummy = module.run_command([self.program, "--version"])
             self.version = daemon_json_keys.engine_version(answer)
 
     def validate(self, text: str, path: str) -> None:

@@ -28,7 +28,9 @@ NEVER = [
 
 def rows() -> list[tuple[str, str]]:
     found = ROW.findall((ROOT / "docs" / "glossary.md").read_text())
-    return [(term.strip(), code) for term, _, code in found if term.strip() not in ("term", "---")]
+    return [
+        (term.strip(), code) for term, _dummy, code in found if term.strip() not in ("term", "---")
+    ]
 
 
 def sources() -> str:

@@ -251,7 +251,7 @@ def _check_exec_options(
     value: list[Any], config: Mapping[str, Any], engine: Version | None
 ) -> Iterator[str]:
     for item in value:
-        name, _, driver = str(item).partition("=")
+        name, _dummy, driver = str(item).partition("=")
         if name == "native.cgroupdriver" and driver not in _CGROUP_DRIVERS:
             yield f"exec-opts: {item!r} must name {' or '.join(_CGROUP_DRIVERS)}"
 

@@ -10,7 +10,7 @@ import sys
 import tarfile
 import tempfile
 
-machine, _, archive = sys.stdin.read().partition("\n")
+machine, _dummy, archive = sys.stdin.read().partition("\n")
 with tempfile.TemporaryDirectory() as folder:
     with tarfile.open(fileobj=io.BytesIO(base64.b64decode(archive))) as program:
         # Newer Pythons want to be told that nothing leaves the folder, older ones cannot be told.

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright (c) 2026 the gpufleet.nvidia authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """simulated-gpu: makes this host behave like an NVIDIA GPU host."""
@@ -80,7 +79,7 @@ def changed(machine: Machine, assignment: str) -> Machine:
         value: Any = json.loads(text)
     except ValueError:
         value = text
-    first, _, rest = path.partition(".")
+    first, _dummy, rest = path.partition(".")
     copy: dict[str, Any] = json.loads(json.dumps(machine))
     place: Any = copy
     if first.isdigit():

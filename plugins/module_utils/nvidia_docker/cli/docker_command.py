@@ -25,7 +25,7 @@ def _table(boolean: str, value: str) -> dict[str, tuple[str, bool]]:
     table = {}
     for words, takes_value in ((boolean, BOOLEAN), (value, VALUE)):
         for word in words.split():
-            name, _, letter = word.partition(",")
+            name, _dummy, letter = word.partition(",")
             table["--" + name] = (name, takes_value)
             if letter:
                 table["-" + letter] = (name, takes_value)
@@ -99,7 +99,7 @@ def find(arguments: Sequence[str]) -> Command:
     Raises InvalidInput if an unknown option stands before the image: whether the next word belongs
     to it can't be known, and a wrong guess would start a container without its GPU.
     """
-    given, _, start = _scan(arguments, 0, GLOBAL_OPTIONS, stoppers=("run", "create"))
+    given, _dummy, start = _scan(arguments, 0, GLOBAL_OPTIONS, stoppers=("run", "create"))
     if given.get("help") in _TRUE or given.get("version") in _TRUE or start == len(arguments):
         return Command("", start)
     name, position = arguments[start], start

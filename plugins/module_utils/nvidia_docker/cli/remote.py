@@ -153,7 +153,7 @@ def _parse(uri: str, problem: InvalidInput, colon_needed: bool) -> Endpoint | No
         raise problem
     for end in "/?#":
         rest = rest.partition(end)[0]
-    user, _, authority = rest.rpartition("@")
+    user, _dummy, authority = rest.rpartition("@")
     host, ports = _split(authority, problem)
     numbers = ports.split(":")[1:]
     if len(numbers) > 2 or (colon_needed and authority and not numbers):

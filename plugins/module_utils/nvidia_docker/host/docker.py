@@ -45,7 +45,7 @@ class Docker:
     def pull(self, reference: str, options: Sequence[str] = ()) -> None:
         """Pull an image, with the progress on standard error so that standard output stays the
         user's own. Raises DockerError with docker's message."""
-        status, _, errors = self._start(("pull", *options, "--", reference), output=2).wait()
+        status, _dummy, errors = self._start(("pull", *options, "--", reference), output=2).wait()
         if status != 0:
             raise DockerError(
                 _message(errors) or f"docker pull {reference} failed: status {status}"

@@ -122,6 +122,7 @@ def _record(item: dict[str, Any]) -> Record:
 
 
 def _of(kind: type, value: Any) -> Any:
-    if type(value) is not kind:
+    # True is an int for isinstance, but not for JSON.
+    if not isinstance(value, kind) or isinstance(value, bool) != (kind is bool):
         raise ValueError(f"{value!r} is not of type {kind.__name__}")
     return value

@@ -32,7 +32,7 @@ class Process:
 
     def wait(self) -> tuple[int, str, str]:
         """Return exit status (-N: ended by signal N), standard output and standard error."""
-        _, status = os.waitpid(self._pid, 0)
+        _dummy, status = os.waitpid(self._pid, 0)
         output = "" if self._output is None else _collect(self._output)
         return os.waitstatus_to_exitcode(status), output, _collect(self._errors)
 

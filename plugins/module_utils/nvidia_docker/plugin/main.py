@@ -31,7 +31,7 @@ def main(argv: list[str]) -> int:
     """Run the program with these arguments (without its name) and return its exit status."""
     options = _parse(argv)
     if options.version:
-        print(f"NVIDIA Docker plugin: {__version__}")
+        sys.stdout.write(f"NVIDIA Docker plugin: {__version__}\n")
         return 0
     logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.INFO)
     # It warns of every request that has to wait for a thread.

@@ -16,9 +16,6 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Callable
 
-import waitress
-from waitress import wasyncore
-
 from ..errors import InvalidInput, NvidiaDockerError
 from .api import Api, Request, Response, respond
 from .state import State
@@ -105,6 +102,12 @@ class Server:
     """Serves until it is stopped."""
 
     def __init__(self) -> None:
+        # Late: Ansible's checks import each file where waitress is not vendored.
+        import waitress
+        from waitress import wasyncore
+
+        self._create = waitress.create_server
+        self._wasyncore = wasyncore
         self._sockets: dict[int, Any] = {}
         self._servers: list[Any] = []
         self._files: list[tuple[Path, os.stat_result]] = []
@@ -117,7 +120,7 @@ class Server:
             file = Path(listener.getsockname())
             self._files.append((file, file.lstat()))
         self._servers.append(
-            waitress.create_server(
+            self._create(
                 _application(api, state),
                 map=self._sockets,
                 sockets=[listener],
@@ -147,7 +150,7 @@ class Server:
                 self._turn(timeout_s=1)
         finally:
             for server in self._servers:
-                wasyncore.dispatcher.close(server)
+                self._wasyncore.dispatcher.close(server)
             for file, made in self._files:
                 _remove_own(file, made)
         end = time.monotonic() + GRACE_S
@@ -157,7 +160,7 @@ class Server:
             server.task_dispatcher.shutdown(timeout=max(0, end - time.monotonic()))
 
     def _turn(self, timeout_s: float) -> None:
-        wasyncore.loop(timeout=timeout_s, use_poll=True, map=self._sockets, count=1)
+        self._wasyncore.loop(timeout=timeout_s, use_poll=True, map=self._sockets, count=1)
 
     def _close_idle(self) -> bool:
         """Close connections without a request in work; return whether others are left."""

@@ -171,7 +171,9 @@ def _name_text(body: bytes) -> str:
     """Return the member ``Name`` as Go's decoder reads it: its case does not matter, null is empty,
     what follows the first value is ignored."""
     try:
-        value, _ = json.JSONDecoder().raw_decode(body.decode(errors="replace").lstrip(" \t\r\n"))
+        value, _dummy = json.JSONDecoder().raw_decode(
+            body.decode(errors="replace").lstrip(" \t\r\n")
+        )
     except (ValueError, RecursionError) as error:
         raise InvalidInput(f"the request is no JSON object with a Name: {error}") from error
     members = {} if value is None else value

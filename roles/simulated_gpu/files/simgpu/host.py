@@ -21,6 +21,9 @@ from .machine import Machine, SimulationError, read_machine
 from .state_file import read_state, write_state
 
 _PROGRAM_PARTS = ("simulated_gpu.py", "simgpu", "src")
+_COMMAND = f"""#!/bin/sh
+exec python3 -B {layout.PROGRAM}/simulated_gpu.py "$@"
+"""
 
 
 @dataclass(frozen=True)
@@ -184,8 +187,13 @@ def _same_program(source: Path) -> bool:
         return True
     files = _program_files(source)
     same = files == _program_files(layout.PROGRAM) and os.access(layout.COMMAND, os.X_OK)
-    return same and all(
-        holds(layout.PROGRAM / file, (source / file).read_text(encoding="utf-8")) for file in files
+    return (
+        same
+        and holds(layout.COMMAND, _COMMAND)
+        and all(
+            holds(layout.PROGRAM / file, (source / file).read_text(encoding="utf-8"))
+            for file in files
+        )
     )
 
 
@@ -195,11 +203,9 @@ def _install_program(source: Path) -> None:
     for file in _program_files(source):
         (beside / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source / file, beside / file)
-    (beside / "simulated_gpu.py").chmod(0o755)
     shutil.rmtree(layout.PROGRAM, ignore_errors=True)
     beside.rename(layout.PROGRAM)
-    layout.COMMAND.unlink(missing_ok=True)
-    layout.COMMAND.symlink_to(layout.PROGRAM / "simulated_gpu.py")
+    replace_text(layout.COMMAND, _COMMAND, 0o755)
 
 
 def _remove_run() -> None:

@@ -49,7 +49,7 @@ def mounts() -> dict[str, str]:
     found: dict[str, str] = {}
     with open("/proc/self/mountinfo", encoding="utf-8") as file:
         for line in file:
-            before, _, after = line.partition(" - ")
+            before, _dummy, after = line.partition(" - ")
             found[before.split(" ")[4]] = after.split(" ")[1]
     return found
 

@@ -37,7 +37,7 @@ def read_state(library: Path) -> str:
     """The state that readers use now."""
     with library.open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_SH)
-        _, _, text = _newest(file.fileno(), library)
+        _dummy, _dummy, text = _newest(file.fileno(), library)
     return text.decode()
 
 
@@ -53,7 +53,7 @@ def write_state(library: Path, text: str) -> None:
         )
     with Path(library).open("r+b") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        slot, generation, _ = _newest(file.fileno(), library)
+        slot, generation, _dummy = _newest(file.fileno(), library)
         start = os.fstat(file.fileno()).st_size - REGION_SIZE + (1 - slot) * SLOT_SIZE
         os.pwrite(file.fileno(), data, start + _HEADER.size)
         os.fsync(file.fileno())
@@ -82,5 +82,5 @@ def _newest(file: int, library: Path) -> tuple[int, int, bytes]:
             whole.append((generation, slot, text))
     if not whole:
         raise SimulationError(f"{library} is not a library of the simulated driver")
-    _, slot, text = max(whole)
+    _dummy, slot, text = max(whole)
     return slot, highest, text

@@ -197,9 +197,9 @@ def test_unknown_options_are_not_guessed(line: str, option: str) -> None:
 
 
 BOOLEANS = sorted(
-    word for word, (_, value) in docker_command.CONTAINER_OPTIONS.items() if not value
+    word for word, (_dummy, value) in docker_command.CONTAINER_OPTIONS.items() if not value
 )
-VALUES = sorted(word for word, (_, value) in docker_command.CONTAINER_OPTIONS.items() if value)
+VALUES = sorted(word for word, (_dummy, value) in docker_command.CONTAINER_OPTIONS.items() if value)
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8)
 
 
@@ -229,7 +229,7 @@ def _options(booleans: list[str], values: list[str]) -> st.SearchStrategy[list[s
 
 GLOBALS = _options(
     ["--debug", "-D", "--tls", "--tlsverify"],
-    sorted(word for word, (_, value) in docker_command.GLOBAL_OPTIONS.items() if value),
+    sorted(word for word, (_dummy, value) in docker_command.GLOBAL_OPTIONS.items() if value),
 )
 PLACES = st.tuples(
     st.lists(GLOBALS, max_size=3),

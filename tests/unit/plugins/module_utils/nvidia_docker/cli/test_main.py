@@ -50,8 +50,8 @@ def test_as_v1(case, program, plugin) -> None:
     assert done.returncode == case["exit"], done.stderr
     assert done.stdout == case["stdout"].replace("Docker: 1.0.1", f"Docker: {__version__}")
     assert program.commands[-1] == case["docker"][1:]
-    assert [line for line, _ in plugin.requests] == case.get("http_requests", [])
-    assert {headers["Host"] for _, headers in plugin.requests} <= {"plugin"}
+    assert [line for line, _dummy in plugin.requests] == case.get("http_requests", [])
+    assert {headers["Host"] for _dummy, headers in plugin.requests} <= {"plugin"}
 
 
 @pytest.mark.parametrize("words", [["ps", "-a"], ["compose", "run", "x"], ["exec", "-it", "c", ""]])

@@ -116,7 +116,7 @@ def test_a_machine_is_read_as_its_file_says(name, read, tmp_path) -> None:
     """Identity, order, and None for what NVML does not tell; a bad GPU hides no other."""
     machine = machine_file(name)
     make_root(tmp_path, machine)
-    host, _ = read(name, tmp_path)
+    host, _dummy = read(name, tmp_path)
     if "init" in machine:
         assert host.devices == ()
         assert "kernel module is not loaded" in host.reason
@@ -130,9 +130,9 @@ def test_a_machine_is_read_as_its_file_says(name, read, tmp_path) -> None:
     assert [(d.index, d.uuid, d.minor_number) for d in host.devices] == [
         (index, gpu["uuid"], gpu["minor"]) for index, gpu in good
     ]
-    assert [d.name for d in host.devices] == [gpu["name"] for _, gpu in good]
+    assert [d.name for d in host.devices] == [gpu["name"] for _dummy, gpu in good]
     assert [d.memory_mib for d in host.devices] == [
-        None if gpu["mem_total"] is None else gpu["mem_total"] >> 20 for _, gpu in good
+        None if gpu["mem_total"] is None else gpu["mem_total"] >> 20 for _dummy, gpu in good
     ]
     assert len(host.unreadable) == len(machine["gpus"]) - len(good)
     assert all(one.reason for one in host.unreadable)
@@ -143,7 +143,7 @@ def test_a_machine_is_read_as_its_file_says(name, read, tmp_path) -> None:
 def test_a_gpu_without_uuid_is_reported_and_the_others_are_there(read, tmp_path) -> None:
     """v1's daemon did not start."""
     make_root(tmp_path, machine_file("nouuid"))
-    host, _ = read("nouuid", tmp_path)
+    host, _dummy = read("nouuid", tmp_path)
     assert [device.index for device in host.devices] == [0, 1, 2, 4]
     assert host.unreadable[0].index == 3
     assert host.unreadable[0].pci_bus_id == "0000:83:00.0"
@@ -154,7 +154,7 @@ def test_mig_devices_come_with_their_capability_nodes(read, tmp_path) -> None:
     """Minors are read from /proc/driver/nvidia-caps/mig-minors, by GPU minor number."""
     machine = machine_file("a100_mig")
     make_root(tmp_path, machine)
-    host, _ = read("a100_mig", tmp_path)
+    host, _dummy = read("a100_mig", tmp_path)
     migs = [mig for device in host.devices for mig in device.mig_devices]
     wanted = [mig for gpu in machine["gpus"] for mig in gpu["migs"]]
     assert [(mig.uuid, mig.profile) for mig in migs] == [
@@ -170,7 +170,7 @@ def test_a_mig_device_without_capabilities_costs_its_gpu_only(read, tmp_path) ->
     """The reason names the file and what it lacks."""
     make_root(tmp_path, machine_file("a100_mig"))
     (tmp_path / MIG_MINORS).unlink()
-    host, _ = read("a100_mig", tmp_path)
+    host, _dummy = read("a100_mig", tmp_path)
     assert [device.index for device in host.devices] == [0]
     assert "/proc/driver/nvidia-caps/mig-minors does not list gpu1/" in host.unreadable[0].reason
 
@@ -182,7 +182,7 @@ def test_missing_device_nodes_are_named(read, tmp_path) -> None:
     (tmp_path / "dev/nvidia2").unlink()
     (tmp_path / "dev/nvidia0").unlink()
     (tmp_path / "dev/nvidia0").touch()
-    host, _ = read("zoo5", tmp_path)
+    host, _dummy = read("zoo5", tmp_path)
     assert host.missing_nodes == ("/dev/nvidia-uvm", "/dev/nvidia2", "/dev/nvidia0")
     assert host.control_nodes == ("/dev/nvidiactl", "/dev/nvidia-uvm-tools")
 
@@ -193,7 +193,7 @@ def test_a_gpu_that_only_the_kernel_knows_is_unreadable(read, tmp_path) -> None:
     folder = tmp_path / "proc/driver/nvidia/gpus/0001:3b:00.0"
     folder.mkdir()
     (folder / "information").write_text("Device Minor: \t 7\n")
-    host, _ = read("zoo5", tmp_path)
+    host, _dummy = read("zoo5", tmp_path)
     assert len(host.devices) == 5
     assert [one.known_as for one in host.unreadable] == ["0001:3b:00.0"]
     assert "/dev/nvidia7" in host.unreadable[0].reason
@@ -203,8 +203,8 @@ def test_a_gpu_that_only_the_kernel_knows_is_unreadable(read, tmp_path) -> None:
 def test_details_follow_nvml_cuda_and_sysfs(read, tmp_path) -> None:
     """Units as the field names say."""
     make_root(tmp_path, machine_file("zoo5"))
-    _, details = read("zoo5", tmp_path)
-    first, _, third, silent, last = details
+    _dummy, details = read("zoo5", tmp_path)
+    first, _dummy, third, silent, last = details
     assert (first.power_limit_watts, first.pcie_generation, first.pcie_width) == (300, 3, 16)
     assert (first.compute_capability, first.multiprocessors, first.ecc_enabled) == (
         (6, 0),

@@ -117,7 +117,7 @@ def test_check_first_writes_nothing(root, driver) -> None:
 def test_warnings_are_repeated_from_the_manifest(root, driver) -> None:
     driver.library("/opt/libnvidia-cfg.so.535.1")
     driver.ldconfig()
-    first, second = (driver_volume.create(root, VERSION, driver.root) for _ in range(2))
+    first, second = (driver_volume.create(root, VERSION, driver.root) for _dummy in range(2))
     assert not second.changed
     assert first.warnings == second.warnings != ()
 
@@ -225,10 +225,12 @@ def test_two_creators_make_one_volume(root, driver, start_create) -> None:
     """They start together, one makes it, the others find it right."""
     gate = root.parent / "gate"
     wait = f"import os, time\nwhile not os.path.exists({str(gate)!r}): time.sleep(0.001)"
-    children = [start_create(wait) for _ in range(3)]
+    children = [start_create(wait) for _dummy in range(3)]
     gate.touch()
     answers = [process.communicate() for process in children]
-    assert sorted(output.strip() for output, _ in answers) == ["False", "False", "True"], answers
+    assert sorted(output.strip() for output, _dummy in answers) == ["False", "False", "True"], (
+        answers
+    )
     assert driver_volume.compare(root, VERSION, driver.root).differences == ()
     assert store(root) == [f".{VERSION}.lock", VERSION]
 

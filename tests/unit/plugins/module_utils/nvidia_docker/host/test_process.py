@@ -46,7 +46,7 @@ def test_no_program_leaves_nothing_open() -> None:
 
 def test_no_signal_stays_ignored() -> None:
     """Python ignores SIGPIPE, its children don't."""
-    _, output, _ = process.start(("grep", "SigIgn", "/proc/self/status")).wait()
+    _dummy, output, _dummy = process.start(("grep", "SigIgn", "/proc/self/status")).wait()
     # Bits of 32 and 33: signals of glibc's own, which its posix_spawn ignores.
     assert int(output.split()[1], 16) & ~(1 << 31 | 1 << 32) == 0
 

@@ -34,7 +34,7 @@ P100, K80_A, K80_B = (f" --device=/dev/nvidia{minor}" for minor in (2, 0, 1))
 
 
 def ask(state: State, target: str, method: str = "GET", host: str = "127.0.0.1:3476") -> Response:
-    path, _, query = target.partition("?")
+    path, _dummy, query = target.partition("?")
     request = Request(method, path, query, {"host": host})
     return respond(api({"gpu1"}), state, request)
 
@@ -215,5 +215,5 @@ def test_a_failure_of_ours_has_its_reason(tmp_path: Path) -> None:
 
 
 def test_every_path_exists_twice() -> None:
-    plain = {path for _, path in ROUTES if not path.startswith("/v1.0/")}
-    assert {path for _, path in ROUTES} == plain | {f"/v1.0{path}" for path in plain}
+    plain = {path for _dummy, path in ROUTES if not path.startswith("/v1.0/")}
+    assert {path for _dummy, path in ROUTES} == plain | {f"/v1.0{path}" for path in plain}

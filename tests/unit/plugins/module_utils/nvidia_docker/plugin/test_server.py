@@ -114,7 +114,7 @@ def ask(
 
 def test_both_sockets_are_served(running: Running) -> None:
     for connection in (running.tcp(), UnixConnection(running.path)):
-        for _ in range(2):  # on one connection
+        for _dummy in range(2):  # on one connection
             assert ask(connection, "GET", "/echo?a=%20b") == (200, "GET /echo a=%20b me ")
         assert ask(connection, "POST", "/echo", b"x" * 9999) == (
             200,
@@ -131,7 +131,7 @@ def test_headers_tell_nothing_of_the_server(running: Running) -> None:
     connection.request("GET", "/echo")
     response = connection.getresponse()
     response.read()
-    assert {name.lower() for name, _ in response.getheaders()} == {
+    assert {name.lower() for name, _dummy in response.getheaders()} == {
         "content-length",
         "content-type",
         "date",
@@ -166,7 +166,7 @@ def test_bad_requests_are_answered_and_hurt_nobody(
 
 def test_slow_clients_do_not_keep_others_waiting(running: Running) -> None:
     """More of them than there are threads."""
-    clients = [connect(running.address) for _ in range(20)]
+    clients = [connect(running.address) for _dummy in range(20)]
     for client in clients:
         client.sendall(b"GET /echo HTTP/1.1\r\nHo")
     assert ask(running.tcp(), "GET", "/echo")[0] == 200
@@ -178,7 +178,7 @@ def test_slow_clients_do_not_keep_others_waiting(running: Running) -> None:
 
 def test_tcp_clients_can_not_shut_docker_out(running: Running) -> None:
     """Neither with connections nor with requests that take long."""
-    clients = [connect(running.address) for _ in range(TCP_CONNECTIONS + 10)]
+    clients = [connect(running.address) for _dummy in range(TCP_CONNECTIONS + 10)]
     for client in clients:
         client.sendall(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
     assert running.entered.wait(TIMEOUT_S)

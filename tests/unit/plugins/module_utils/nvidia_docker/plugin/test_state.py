@@ -54,7 +54,7 @@ def machine(zoo5: Host) -> Machine:
 
 def test_a_picture_serves_for_a_second(machine: Machine) -> None:
     state = machine.state()
-    for _ in range(3):
+    for _dummy in range(3):
         state.host()
     assert machine.looks == 1
     machine.now += 1
@@ -64,13 +64,13 @@ def test_a_picture_serves_for_a_second(machine: Machine) -> None:
 
 def test_details_are_asked_once_per_picture(machine: Machine) -> None:
     state = machine.state()
-    for _ in range(3):
+    for _dummy in range(3):
         machine.now += 2
         state.described()
     assert (machine.looks, machine.descriptions) == (3, 1)
     machine.host = dataclasses.replace(machine.host, devices=machine.host.devices[1:])
     machine.now += 2
-    host, _ = state.described()
+    host, _dummy = state.described()
     assert len(host.devices) == 4
     assert machine.descriptions == 2
 

@@ -130,7 +130,7 @@ def test_no_name_leads_out_of_the_volumes(volumes: State, action: str, version: 
 
 
 def test_remove(volumes: State) -> None:
-    for _ in range(2):
+    for _dummy in range(2):
         assert call(volumes, "Remove", V367) == ok('{"Err":null}')
     assert not (volumes.volumes / "nvidia_driver" / "367.57").exists()
     assert (volumes.volumes / "nvidia_driver" / "375.26").exists()

@@ -188,6 +188,6 @@ def test_options_at_odds_with_ours_are_refused(host: Host, user: dict, named: st
     assert named in str(refused.value)
 
 
-@pytest.mark.parametrize("user", [one for one, _ in CONFLICTS if "labels" not in one])
+@pytest.mark.parametrize("user", [one for one, _dummy in CONFLICTS if "labels" not in one])
 def test_without_gpus_nothing_is_at_odds(user: dict) -> None:
     assert docker_container.merge(user, NOTHING) == {**user, "labels": NOTHING["labels"]}
