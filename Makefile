@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-shell demo-clean test test-unit test-lint test-sanity test-molecule venv lock vendor build install
+.PHONY: help demo demo-shell demo-clean test test-unit test-lint test-sanity test-molecule test-integration venv lock vendor build install
 MAKEFLAGS += --no-print-directory
 
 help: ## List the targets
@@ -17,7 +17,7 @@ demo-shell: ## A shell on the host of the demo
 demo-clean: ## Remove everything that the demo made
 	@tests/demo/clean.sh
 
-test: ## Run all tests: unit, lint, sanity, molecule
+test: ## Run all tests: unit, lint, sanity, molecule, integration
 	@tests/tools/test.sh
 
 test-unit: ## Run the unit tests
@@ -31,6 +31,9 @@ test-sanity: ## Run ansible-test sanity on the git-tracked files
 
 test-molecule: ## Run molecule on a Debian 12 and a Debian 13 host
 	@tests/tools/test.sh molecule
+
+test-integration: ## Run the demo and the tests on its host
+	@tests/tools/test.sh integration
 
 venv: ## Make .venv with everything that tests and lint need
 	@tests/tools/prepare.sh dev

@@ -2,11 +2,11 @@
 # Copyright (c) 2026 the gpufleet.nvidia authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# test.sh [unit] [lint] [sanity] [molecule]: runs these parts of the tests, all of them by default. The
-# last line is "N passed, N failed"; a part other than the unit tests counts as one.
+# test.sh [unit] [lint] [sanity] [molecule] [integration]: runs these parts of the tests, all of them by
+# default. The last line is "N passed, N failed"; a part that is no pytest counts as one.
 set -euo pipefail
 . "$(dirname "$0")/steps.sh"
-[ $# -gt 0 ] || set -- unit lint sanity molecule
+[ $# -gt 0 ] || set -- unit lint sanity molecule integration
 passed=0 failed=0
 times=$(mktemp)
 trap 'rm -f "$times"' EXIT
@@ -25,12 +25,13 @@ part() {
   if timed "$@"; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
 }
 
-unit() {
-  local report=$build/unit.xml status=0
+# suite FOLDER [ARGUMENT...]: a pytest, whose tests are counted one by one.
+suite() {
+  local name=$1 report=$build/$1.xml status=0 counts
+  shift
   rm -f "$report"
-  # shellcheck disable=SC2310  # a failure is counted below
-  timed "unit tests" watched "pytest" pytest -q -n 2 --durations=10 --junit-xml="$report" "$root/tests/unit" || status=$?
-  local counts
+  timed "$name tests" watched "pytest" \
+    pytest -q --durations=10 --junit-xml="$report" "$@" "$root/tests/$name" || status=$?
   counts=$(python -c '
 import sys, xml.etree.ElementTree as tree
 suite = tree.parse(sys.argv[1]).getroot()[0]
@@ -42,11 +43,22 @@ print(int(suite.get("tests")) - int(suite.get("skipped")) - bad, bad)' "$report"
   [ "$status" -eq 0 ] || [ "${counts#* }" -gt 0 ] || failed=$((failed + 1))
 }
 
+# The demo's host, and what is tested on it. A host that was up before stays up.
+integration() {
+  local mine=yes
+  ! docker container inspect gpufleet-demo >/dev/null 2>&1 || mine=
+  part "demo" "$root/tests/demo/demo.sh"
+  suite integration
+  [ -z "$mine" ] || "$root/tests/hosts/host.sh" down gpufleet-demo
+}
+
 images() {
   for suite in bookworm trixie; do "$root/tests/hosts/image.sh" "$suite"; done
 }
 
 timed "environment" "$root/tests/tools/prepare.sh" dev
+# The simulated driver is compiled for the unit tests too.
+"$root/tests/hosts/packages.sh" gcc libc6-dev
 lane=
 case " $* " in
   *" molecule "*)
@@ -58,14 +70,15 @@ case " $* " in
 esac
 for name in "$@"; do
   case $name in
-    unit) unit ;;
+    unit) suite unit -n 2 ;;
     lint) part "lint" "$root/tests/tools/lint.sh" ;;
     sanity) part "ansible-test sanity" quietly "ansible-test sanity" "$root/tests/tools/sanity.sh" ;;
     molecule)
       timed "images of the test hosts" accompany "$lane" "images" || cat "$build/logs/images" >&2
       part "molecule" "$root/tests/tools/molecule.sh"
       ;;
-    *) die "usage: test.sh [unit] [lint] [sanity] [molecule]" ;;
+    integration) integration ;;
+    *) die "usage: test.sh [unit] [lint] [sanity] [molecule] [integration]" ;;
   esac
 done
 
