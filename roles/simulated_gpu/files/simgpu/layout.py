@@ -12,6 +12,7 @@ PROGRAM = Path("/usr/local/lib/simulated-gpu")
 COMMAND = Path("/usr/local/sbin/simulated-gpu")
 MACHINE = Path("/etc/simulated-gpu.json")
 UNIT = Path("/etc/systemd/system/simulated-gpu.service")
+PLUGIN_DROP_IN = Path("/etc/systemd/system/nvidia-docker-plugin.service.d/simulated-gpu.conf")
 STATE = Path("/var/lib/simulated-gpu")
 MANIFEST = STATE / "manifest.json"
 LOCK = Path("/run/simulated-gpu.lock")

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from contextlib import suppress
 
 from . import layout
 from .files import holds, replace_text
@@ -24,16 +25,27 @@ ExecStart={layout.COMMAND} up
 [Install]
 WantedBy=multi-user.target
 """
+# Some versions of systemd give a sandbox a /proc of its own, without what covers the host's.
+_PLUGIN_DROP_IN = """\
+[Service]
+BindReadOnlyPaths=-/proc/driver
+"""
 _ENABLED = layout.UNIT.parent / "multi-user.target.wants" / layout.UNIT.name
 
 
 def is_installed() -> bool:
-    return holds(layout.UNIT, _UNIT) and _ENABLED.is_symlink()
+    return (
+        holds(layout.UNIT, _UNIT)
+        and holds(layout.PLUGIN_DROP_IN, _PLUGIN_DROP_IN)
+        and _ENABLED.is_symlink()
+    )
 
 
 def install() -> None:
     """Enabled by hand, so that it works in an image that is being made, where no systemd runs."""
     _ENABLED.parent.mkdir(parents=True, exist_ok=True)
+    layout.PLUGIN_DROP_IN.parent.mkdir(exist_ok=True)
+    replace_text(layout.PLUGIN_DROP_IN, _PLUGIN_DROP_IN)
     replace_text(layout.UNIT, _UNIT)
     _ENABLED.unlink(missing_ok=True)
     _ENABLED.symlink_to(layout.UNIT)
@@ -56,6 +68,10 @@ def remove() -> None:
         _systemctl("stop", layout.UNIT.name)
     _ENABLED.unlink(missing_ok=True)
     layout.UNIT.unlink(missing_ok=True)
+    layout.PLUGIN_DROP_IN.unlink(missing_ok=True)
+    with suppress(OSError):
+        # Not if it holds drop-ins of others.
+        layout.PLUGIN_DROP_IN.parent.rmdir()
     if _running():
         _systemctl("daemon-reload")
 
