@@ -41,7 +41,7 @@ play() { watched "ansible-playbook ${1##*/}" ansible-playbook -i "$inventory" "$
 on_host() { docker exec "$host" sh -c "$1"; }
 
 show() {
-  say "$host# $1"
+  echo "$host# $1"
   on_host "$1"
   echo
 }
