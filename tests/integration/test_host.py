@@ -21,9 +21,9 @@ def listed(text: str) -> list[str]:
 
 
 def uuids(facts) -> list[str]:
-    """The UUIDs of what a container can be given, in order."""
+    """What nvidia-smi lists of the whole host: each GPU, its MIG devices below it."""
     return [
-        one["uuid"] for device in facts()["devices"] for one in (device["mig_devices"] or [device])
+        one["uuid"] for device in facts()["devices"] for one in (device, *device["mig_devices"])
     ]
 
 
