@@ -9,19 +9,14 @@ Reference: NVML API, https://docs.nvidia.com/deploy/nvml-api/
 
 from __future__ import annotations
 
-import ctypes
-import importlib.util
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 from types import ModuleType
-from typing import Any, cast
+from typing import Any
 
-from ..errors import DriverUnavailable, NvidiaDockerError
+from ..errors import NvidiaDockerError
 from ..model import LinkType, sysfs_pci_bus_id
-
-INSTALLED_COPY = Path("/usr/local/lib/nvidia-docker/current/nvidia_docker/_vendor/pynvml.py")
-"""The programs' byte-compiled copy, for a collection that was not built with its own."""
+from . import pynvml_binding
 
 # In the words of NVIDIA_REQUIRE_*'s brand, by nvmlBrandType_t.
 _BRANDS = (
@@ -50,73 +45,11 @@ class NvmlError(NvidiaDockerError):
         super().__init__(f"NVML can't tell the {question}: {text}")
 
 
-def _load() -> ModuleType:
-    """Return pynvml: ours, else the installed programs', else the host's own."""
-    with suppress(ImportError):
-        from .._vendor import pynvml
-
-        return cast("ModuleType", pynvml)
-    if INSTALLED_COPY.is_file():
-        spec = importlib.util.spec_from_file_location("nvidia_docker_pynvml", INSTALLED_COPY)
-        if spec is not None and spec.loader is not None:
-            module = importlib.util.module_from_spec(spec)
-            spec.loader.exec_module(module)
-            return module
-    try:
-        import pynvml  # type: ignore[no-redef, import-untyped, unused-ignore]
-
-        return pynvml  # type: ignore[no-any-return, unused-ignore]
-    except ImportError:
-        raise DriverUnavailable(
-            "pynvml is missing: install the built collection (ansible-galaxy collection install), "
-            "or run 'make vendor' in the checkout"
-        ) from None
-
-
 @contextmanager
 def session() -> Iterator[Nvml]:
     """Open NVML, give an ``Nvml``, close it. Raises DriverUnavailable with the reason."""
-    binding = _load()
-    try:
-        binding.nvmlInit()
-    except binding.NVMLError as error:
-        raise DriverUnavailable(_why(binding, error)) from None
-    try:
+    with pynvml_binding.opened() as binding:
         yield Nvml(binding)
-    finally:
-        binding.nvmlShutdown()
-        _unload(binding)
-
-
-def _unload(binding: ModuleType) -> None:
-    """Let go of libnvidia-ml, so that a process that lives on sees the next driver's."""
-    library = getattr(binding, "nvmlLib", None)
-    if library is not None:
-        binding.nvmlLib = None  # type: ignore[attr-defined]
-        binding.__dict__.get("_nvmlGetFunctionPointer_cache", {}).clear()
-        ctypes.CDLL(None).dlclose(ctypes.c_void_p(library._handle))
-
-
-def _why(binding: ModuleType, error: Any) -> str:
-    reasons = {
-        binding.NVML_ERROR_LIBRARY_NOT_FOUND: (
-            "libnvidia-ml.so.1 is not in the loader's path: install the NVIDIA driver, "
-            "or run ldconfig if it is installed"
-        ),
-        binding.NVML_ERROR_DRIVER_NOT_LOADED: (
-            "the NVIDIA kernel module is not loaded: run 'modprobe nvidia', or reboot after a "
-            "kernel or driver update"
-        ),
-        binding.NVML_ERROR_LIB_RM_VERSION_MISMATCH: (
-            "libnvidia-ml.so.1 and the loaded NVIDIA kernel module are of different versions: "
-            "reboot, or reload the module"
-        ),
-        binding.NVML_ERROR_NO_PERMISSION: "no permission to use NVML: run as root",
-        binding.NVML_ERROR_FUNCTION_NOT_FOUND: (
-            "libnvidia-ml.so.1 is too old for pynvml: update the NVIDIA driver"
-        ),
-    }
-    return reasons.get(error.value, f"NVML can't be started: {error}")
 
 
 class Nvml:
