@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -41,11 +42,7 @@ def _load() -> ModuleType:
 
         return cast("ModuleType", pynvml)
     if INSTALLED_COPY.is_file():
-        spec = importlib.util.spec_from_file_location("nvidia_docker_pynvml", INSTALLED_COPY)
-        if spec is not None and spec.loader is not None:
-            module = importlib.util.module_from_spec(spec)
-            spec.loader.exec_module(module)
-            return module
+        return _from_file(INSTALLED_COPY)
     try:
         import pynvml  # type: ignore[no-redef, import-untyped, unused-ignore]
 
@@ -55,6 +52,17 @@ def _load() -> ModuleType:
             "pynvml is missing: install the built collection (ansible-galaxy collection install), "
             "or run 'make vendor' in the checkout"
         ) from None
+
+
+def _from_file(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("nvidia_docker_pynvml", path)
+    if spec is None or spec.loader is None:
+        raise DriverUnavailable(f"{path} is no Python module")
+    module = importlib.util.module_from_spec(spec)
+    # pynvml looks itself up there while it is imported.
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 def _unload(binding: ModuleType) -> None:
