@@ -33,6 +33,7 @@ gpus:
           image: gpufleet/cuda:8.0
           gpus: all
           command: sleep infinity
+          init: true
 INVENTORY
 }
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 import pytest
 
 IMAGE = "gpufleet/cuda:8.0"
-CONTAINER = f"name=training image={IMAGE} command='sleep infinity'"
+CONTAINER = f"name=training image={IMAGE} command='sleep infinity' init=true"
 
 
 @contextmanager
@@ -125,7 +125,7 @@ def test_a_malformed_daemon_json_is_left_as_it_is(text, sentence, refused, on_ho
 
 def test_check_mode_changes_nothing(on_host, on_controller) -> None:
     """Another GPU set is announced, with the reason, and not made."""
-    one = {"name": "training", "image": IMAGE, "gpus": [0], "command": "sleep infinity"}
+    one = {"name": "training", "image": IMAGE, "gpus": [0], "init": True}
     extra = json.dumps({"gpufleet_containers": [one]})
     line = f"ansible-playbook -i inventory gpufleet.nvidia.site --check --diff -e '{extra}'"
     done = on_controller(line)
