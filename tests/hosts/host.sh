@@ -21,6 +21,14 @@ missing_capability() {
   fi
 }
 
+# Docker lets two networks have one name when they are made at once.
+make_network() (
+  exec 9>"$build/network.lock"
+  flock 9
+  docker network inspect "$network" >/dev/null 2>&1 ||
+    docker network create --label "$label" "$network" >/dev/null
+)
+
 up() {
   local name=$1 image variable options=()
   image=$("$root/tests/hosts/image.sh" "$2")
@@ -29,9 +37,7 @@ up() {
     return
   fi
   down "$name"
-  docker network inspect "$network" >/dev/null 2>&1 ||
-    docker network create --label "$label" "$network" >/dev/null 2>&1 ||
-    docker network inspect "$network" >/dev/null # somebody else was faster
+  make_network
   for variable in http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY; do
     [ -z "${!variable:-}" ] || options+=(--env "$variable")
   done

@@ -48,7 +48,7 @@ source_line() {
 
 bootstrap() {
   local line
-  line=$(source_line)
+  line=$(source_line) || return
   rm -f "$tarball"
   # Emptied apt lists keep the date 1970: else `apt: cache_valid_time` takes them for fresh ones.
   mmdebstrap --variant=minbase --include="$packages" \
@@ -78,5 +78,8 @@ if ! have; then
   quietly "docker import" docker import -c 'CMD ["/sbin/gpufleet-init"]' -c 'ENV container=docker' \
     -c 'LABEL io.gpufleet.nvidia.test=1' "$tarball" "$image"
   rm -f "$tarball"
+  # Images of older recipes go, except those that a container still has.
+  docker image ls --filter "reference=gpufleet/host:$suite-*" --format '{{.Repository}}:{{.Tag}}' |
+    grep -vx "$image" | xargs -r docker image rm >/dev/null 2>&1 || true
 fi
 echo "$image"

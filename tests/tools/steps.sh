@@ -19,24 +19,33 @@ die() {
 
 heading() { say "" && say "==> $* [$((SECONDS / 60))m$((SECONDS % 60))s]"; }
 
-# A line every 10 seconds for as long as a process of this shell runs; its status is returned.
-accompany() {
-  local pid=$1 title=$2 started=$SECONDS pause
-  while kill -0 "$pid" 2>/dev/null; do
-    sleep 10 >/dev/null 2>&1 &
-    pause=$!
-    wait -n "$pid" "$pause" || true
-    kill "$pause" 2>/dev/null || say "  $title ... $((SECONDS - started)) s"
+# Says every 10 seconds that TITLE still runs, until it is killed or the script has ended. `read` on a
+# pipe that nobody writes to, for a `sleep` would be left behind.
+beat() {
+  local title=$1 started=$SECONDS silence
+  exec {silence}<> <(:)
+  while kill -0 $$ 2>/dev/null; do
+    read -r -t 10 -u "$silence" || say "  $title ... $((SECONDS - started)) s"
   done
-  wait "$pid"
+}
+
+# accompanied TITLE COMMAND...: runs COMMAND, never silent for long. COMMAND stays in the foreground:
+# in the background a shell makes it deaf to Ctrl-C.
+accompanied() {
+  local title=$1 status=0 pid
+  shift
+  beat "$title" >/dev/null &
+  pid=$!
+  "$@" || status=$?
+  kill "$pid"
+  wait "$pid" 2>/dev/null || true
+  return "$status"
 }
 
 # watched TITLE COMMAND...: shows COMMAND's output.
 watched() {
   local title=$1 started=$SECONDS
-  shift
-  "$@" &
-  accompany $! "$title" || return
+  accompanied "$@" || return
   say "  $title: $((SECONDS - started)) s"
 }
 
@@ -46,8 +55,7 @@ quietly() {
   shift
   log=$(mktemp "$build/logs/$(tr -cs 'a-zA-Z0-9.' - <<<"$title" | cut -c1-40)XXXXXX")
   say "  $title ..."
-  "$@" >"$log" 2>&1 &
-  accompany $! "$title" || status=$?
+  accompanied "$title" logged "$log" "$@" || status=$?
   if [ "$status" -ne 0 ]; then
     say "  $title failed with status $status; the end of its log $log:"
     tail -n 60 "$log" >&2
@@ -55,4 +63,10 @@ quietly() {
   fi
   rm -f "$log"
   say "  $title: $((SECONDS - started)) s"
+}
+
+logged() {
+  local log=$1
+  shift
+  "$@" >"$log" 2>&1
 }

@@ -74,7 +74,7 @@ for name in "$@"; do
     lint) part "lint" "$root/tests/tools/lint.sh" ;;
     sanity) part "ansible-test sanity" quietly "ansible-test sanity" "$root/tests/tools/sanity.sh" ;;
     molecule)
-      timed "images of the test hosts" accompany "$lane" "images" || cat "$build/logs/images" >&2
+      timed "images of the test hosts" accompanied "images" wait "$lane" || cat "$build/logs/images" >&2
       part "molecule" "$root/tests/tools/molecule.sh"
       ;;
     integration) integration ;;
