@@ -38,9 +38,14 @@ up() {
   fi
   down "$name"
   make_network
-  for variable in http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY; do
+  for variable in http_proxy https_proxy HTTP_PROXY HTTPS_PROXY; do
     [ -z "${!variable:-}" ] || options+=(--env "$variable")
   done
+  if [ ${#options[@]} -gt 0 ]; then
+    # The host asks its own plugin without the proxy.
+    local direct=localhost,127.0.0.1,::1,${no_proxy:-${NO_PROXY:-}}
+    options+=(--env "no_proxy=${direct%,}" --env "NO_PROXY=${direct%,}")
+  fi
   mapfile -t -O "${#options[@]}" options < <(missing_capability)
   # Not --privileged, as above. Never the machine's /sys/fs/cgroup: the guest's systemd would remount
   # it. Docker's data lies on volumes, as overlay cannot be stacked on overlay.
