@@ -19,26 +19,23 @@ die() {
 
 heading() { say "" && say "==> $* [$((SECONDS / 60))m$((SECONDS % 60))s]"; }
 
-# Says every 10 seconds that TITLE still runs, until it is killed or the script has ended. `read` on a
-# pipe that nobody writes to, for a `sleep` would be left behind.
+# Says every 10 seconds that TITLE still runs, until its input, which says nothing, ends.
 beat() {
-  local title=$1 started=$SECONDS silence
-  exec {silence}<> <(:)
-  while kill -0 $$ 2>/dev/null; do
-    read -r -t 10 -u "$silence" || say "  $title ... $((SECONDS - started)) s"
+  local title=$1 started=$SECONDS status
+  while status=0 && { read -r -t 10 || status=$?; } && [ "$status" -gt 128 ]; do
+    say "  $title ... $((SECONDS - started)) s"
   done
 }
 
 # accompanied TITLE COMMAND...: runs COMMAND, never silent for long. COMMAND stays in the foreground:
 # in the background a shell makes it deaf to Ctrl-C.
 accompanied() {
-  local title=$1 status=0 pid
+  local title=$1 status=0 life
   shift
-  beat "$title" >/dev/null &
-  pid=$!
-  "$@" || status=$?
-  kill "$pid"
-  wait "$pid" 2>/dev/null || true
+  exec {life}> >(beat "$title")
+  # COMMAND does not get the descriptor, or a daemon that it starts would keep the beat alive.
+  eval '"$@"' "$life>&-" || status=$?
+  exec {life}>&-
   return "$status"
 }
 

@@ -8,8 +8,8 @@ set -euo pipefail
 . "$(dirname "$0")/steps.sh"
 [ $# -gt 0 ] || set -- unit lint sanity molecule integration
 passed=0 failed=0
-times=$(mktemp)
-trap 'rm -f "$times"' EXIT
+times=$build/times
+: >"$times"
 PATH=$root/.venv/bin:$PATH
 
 timed() {
