@@ -82,8 +82,9 @@ for name in "$@"; do
   esac
 done
 
-heading "slowest parts"
-sort -rn "$times" >&2
-say "total: $((SECONDS / 60)) min $((SECONDS % 60)) s"
+# On one stream, so that the count is the last line.
+printf '\nslowest parts\n'
+sort -rn "$times"
+echo "total: $((SECONDS / 60)) min $((SECONDS % 60)) s"
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
