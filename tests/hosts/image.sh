@@ -25,10 +25,12 @@ distribution_of() {
   esac
 }
 
-# The base address that this machine takes its own suite from.
+# The base address that this machine takes its own suite from; on rolling releases, whose suite is not
+# their codename, that of its first source.
 mirror() {
   apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
-    awk -v release="$VERSION_CODENAME" '$2 == release && $3 == "main" {print $1; exit}'
+    awk -v release="$VERSION_CODENAME" '$3 == "main" {print ($2 == release ? 0 : 1), $1}' |
+    sort -s -k1,1 | awk '{print $2; exit}'
 }
 
 # One line of sources.list, or nothing: then mmdebstrap's own default for the suite is taken.
@@ -42,7 +44,7 @@ source_line() {
     quietly "apt-get update" apt-get -q update || true
     uri=$(mirror)
   fi
-  [ -n "$uri" ] || die "no source of this machine's apt configuration offers $VERSION_CODENAME main"
+  [ -n "$uri" ] || die "no source of this machine's apt configuration offers a component main"
   echo "deb [signed-by=/usr/share/keyrings/$distribution-archive-keyring.gpg] $uri $suite $components"
 }
 
