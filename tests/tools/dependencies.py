@@ -11,11 +11,12 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import shutil
-import subprocess
 import sys
 import tempfile
 import zipfile
 from pathlib import Path
+
+import wheels
 
 ROOT = Path(__file__).resolve().parents[2]
 REQUIREMENTS = ROOT / "tests" / "requirements" / "collections.txt"
@@ -34,21 +35,8 @@ def stamp() -> str:
 
 def extract(into: Path) -> None:
     """Download the distribution and unpack the needed collections into a folder."""
-    with tempfile.TemporaryDirectory(dir=into.parent) as download:
-        subprocess.run(
-            [sys.executable, "-m", "pip", "download", "-qq", "--disable-pip-version-check"]
-            + [
-                "--no-cache-dir",
-                "--no-deps",
-                "--require-hashes",
-                "-d",
-                download,
-                "-r",
-                str(REQUIREMENTS),
-            ],
-            check=True,
-        )
-        (wheel,) = Path(download).glob("*.whl")
+    with tempfile.TemporaryDirectory(dir=into.parent) as folder:
+        (wheel,) = wheels.download(REQUIREMENTS, Path(folder))
         with zipfile.ZipFile(wheel) as archive:
             names = [name for name in archive.namelist() if name.startswith(NEEDED)]
             archive.extractall(into, names)

@@ -12,11 +12,12 @@ import fcntl
 import hashlib
 import json
 import shutil
-import subprocess
 import sys
 import tempfile
 import zipfile
 from pathlib import Path, PurePosixPath
+
+import wheels
 
 ROOT = Path(__file__).resolve().parents[2]
 REQUIREMENTS = ROOT / "meta" / "vendored.txt"
@@ -82,21 +83,8 @@ def unpack(wheel: Path, into: Path) -> str:
 
 def make(into: Path) -> list[str]:
     """Download, check and unpack everything; returns "name version" of each package."""
-    with tempfile.TemporaryDirectory(dir=MANIFEST.parent) as download:
-        subprocess.run(
-            [sys.executable, "-m", "pip", "download", "-qq", "--disable-pip-version-check"]
-            + [
-                "--no-cache-dir",
-                "--no-deps",
-                "--require-hashes",
-                "-d",
-                download,
-                "-r",
-                str(REQUIREMENTS),
-            ],
-            check=True,
-        )
-        packages = [unpack(wheel, into) for wheel in sorted(Path(download).glob("*.whl"))]
+    with tempfile.TemporaryDirectory(dir=MANIFEST.parent) as folder:
+        packages = [unpack(wheel, into) for wheel in wheels.download(REQUIREMENTS, Path(folder))]
     (into / "__init__.py").write_text(INIT.format(packages=", ".join(packages)))
     return packages
 

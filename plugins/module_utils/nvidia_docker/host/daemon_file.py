@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..errors import DaemonJsonError
+from .durable import sync_directory
 
 NEW_FILE_MODE = 0o644
 _NEW_DIRECTORY_MODE = 0o755
@@ -70,7 +71,7 @@ def replace(file: Path, text: str) -> None:
             new.flush()
             os.fsync(new.fileno())
         os.replace(temporary, file)
-        _sync_directory(file.parent)
+        sync_directory(file.parent)
     except OSError as error:
         if temporary:
             with suppress(FileNotFoundError):
@@ -91,11 +92,3 @@ def _keep_attributes(old: Path, new: int) -> None:
         except OSError as error:
             if error.errno not in _NO_ATTRIBUTES:
                 raise
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -23,8 +23,9 @@ from ..errors import DriverVolumeError, InvalidInput, UnknownVolume
 from ..injection import VOLUME_KIND, VolumeName
 from . import manifest as manifests
 from .driver_root import Candidate, Choice, candidates, choose
+from .durable import sync_directory
 from .manifest import Manifest
-from .volume_builder import build, put_in_place, sync_directory
+from .volume_builder import build, put_in_place
 from .volume_check import DIRECTORY_MODE, differences, line, status_of, tree
 
 VOLUMES_ROOT = "/var/lib/nvidia-docker/volumes"

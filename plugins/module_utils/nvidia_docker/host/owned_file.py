@@ -12,6 +12,8 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from .durable import sync_directory
+
 MARK = "# Made by gpufleet.nvidia (module nvidia_docker_plugin): changes made here are lost."
 """In the first lines of each file that is ours to replace and to remove."""
 
@@ -61,7 +63,7 @@ def write(file: TextFile) -> None:
         stream.flush()
         os.fsync(stream.fileno())
     os.replace(new, file.path)
-    sync_folder(file.path.parent)
+    sync_directory(file.path.parent)
 
 
 def beside(path: Path) -> Path:
@@ -76,12 +78,3 @@ def delete(path: Path) -> None:
     else:
         with contextlib.suppress(FileNotFoundError):
             path.unlink()
-
-
-def sync_folder(folder: Path) -> None:
-    """Put the folder's entries on disk."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

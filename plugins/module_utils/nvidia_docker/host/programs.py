@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import owned_file, release
-from .owned_file import MARK, TextFile, beside, delete, sync_folder
+from .durable import sync_directory
+from .owned_file import MARK, TextFile, beside, delete
 from .release import PACKAGE, ProgramsError
 
 UNIT = "nvidia-docker-plugin.service"
@@ -183,7 +184,7 @@ def remove(layout: Layout) -> None:
         for path in (*layout.launchers, layout.unit):
             if owned_file.is_ours(path):
                 path.unlink()
-                sync_folder(path.parent)
+                sync_directory(path.parent)
             delete(beside(path))
         for path in (layout.current, beside(layout.current), layout.releases):
             delete(path)
@@ -229,7 +230,7 @@ def _add(layout: Layout, digest: str, interpreter: str, files: Mapping[str, byte
         if os.path.lexists(final):
             os.rename(final, old)
         os.rename(new, final)
-        sync_folder(layout.releases)
+        sync_directory(layout.releases)
     finally:
         delete(new)
     delete(old)
@@ -240,7 +241,7 @@ def _switch(layout: Layout, digest: str) -> None:
     delete(new)
     os.symlink(f"{layout.releases.name}/{digest}", new)
     os.replace(new, layout.current)
-    sync_folder(layout.library)
+    sync_directory(layout.library)
 
 
 def _prune(layout: Layout, digest: str, previous: str | None, in_use: str | None) -> None:

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import NvidiaDockerError
-from .owned_file import sync_folder
+from .durable import sync_directory
 
 PACKAGE = "nvidia_docker"
 MANIFEST = "release.json"
@@ -135,7 +135,7 @@ def write(folder: Path, files: Mapping[str, bytes], interpreter: str, final: Pat
     _write_file(folder / MANIFEST, (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode())
     for walked in os.walk(folder, topdown=False):
         Path(walked[0]).chmod(0o755)
-        sync_folder(Path(walked[0]))
+        sync_directory(Path(walked[0]))
 
 
 def _compile(source: Path, cache: Path, shown: str) -> None:

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from ..errors import DriverVolumeError
 from .driver_root import DIRECTORIES, Candidate, Choice
+from .durable import sync_directory
 from .manifest import FILE_NAME, Link, Manifest, Record
 from .volume_check import DIRECTORY_MODE
 
@@ -162,12 +163,3 @@ def exchange_in_three_steps(first: Path, second: Path) -> None:
         os.rename(aside, second)
         raise
     os.rename(aside, first)
-
-
-def sync_directory(path: Path) -> None:
-    """Bring the names in a directory to the disk."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
