@@ -62,6 +62,15 @@ running() { [ -f "$state/pid" ] && grep -qs -- "$state/pid" "/proc/$(cat "$state
 
 ours() { [ -f "$state/systemd" ] || running; }
 
+# An engine that was killed leaves the mounts of its containers behind.
+unmount() {
+  local folder
+  for folder in "$@"; do
+    awk -v below="$folder/" 'index($5, below) == 1 { print $5 }' /proc/self/mountinfo | sort -r |
+      xargs -r -n 1 umount --lazy
+  done
+}
+
 stop() {
   ours || return 0
   if [ -f "$state/systemd" ]; then
@@ -77,6 +86,7 @@ stop() {
       sleep 1
     done
     [ ! -d "/proc/$pid" ] || die "the Docker engine (process $pid) does not stop"
+    unmount "$state" /run/gpufleet-engine
     rm -rf /run/gpufleet-engine
   fi
   say "The Docker engine is stopped."
