@@ -25,13 +25,15 @@ def opened() -> Iterator[ModuleType]:
     """Give pynvml while NVML is open. Raises DriverUnavailable with the reason."""
     binding = _load()
     try:
-        binding.nvmlInit()
-    except binding.NVMLError as error:
-        raise DriverUnavailable(_why(binding, error)) from None
-    try:
-        yield binding
+        try:
+            binding.nvmlInit()
+        except binding.NVMLError as error:
+            raise DriverUnavailable(_why(binding, error)) from None
+        try:
+            yield binding
+        finally:
+            binding.nvmlShutdown()
     finally:
-        binding.nvmlShutdown()
         _unload(binding)
 
 
@@ -74,12 +76,22 @@ def _unload(binding: ModuleType) -> None:
         ctypes.CDLL(None).dlclose(ctypes.c_void_p(library._handle))
 
 
+def _loaders_words() -> str:
+    """Why there is no library: pynvml says "not found" for a broken one too."""
+    try:
+        ctypes.CDLL("libnvidia-ml.so.1")
+    except OSError as error:
+        return str(error).rpartition(": ")[2]
+    return "it can now"
+
+
 def _why(binding: ModuleType, error: Any) -> str:
-    reasons = {
-        binding.NVML_ERROR_LIBRARY_NOT_FOUND: (
-            "libnvidia-ml.so.1 is not in the loader's path: install the NVIDIA driver, "
+    if error.value == binding.NVML_ERROR_LIBRARY_NOT_FOUND:
+        return (
+            f"libnvidia-ml.so.1 can't be loaded ({_loaders_words()}): install the NVIDIA driver, "
             "or run ldconfig if it is installed"
-        ),
+        )
+    reasons = {
         binding.NVML_ERROR_DRIVER_NOT_LOADED: (
             "the NVIDIA kernel module is not loaded: run 'modprobe nvidia', or reboot after a "
             "kernel or driver update"

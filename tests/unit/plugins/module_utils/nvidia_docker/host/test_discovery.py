@@ -256,10 +256,11 @@ for _ in sys.stdin:
 """
 
 
-def test_a_process_sees_that_the_driver_was_replaced(tmp_path) -> None:
-    """The plugin lives through driver upgrades: libnvidia-ml must not stay loaded."""
+@pytest.mark.parametrize(("before", "version"), [("zoo5", "375.26"), ("badinit", "None")])
+def test_a_process_sees_that_the_driver_was_replaced(before, version, tmp_path) -> None:
+    """The plugin lives through driver upgrades and repairs: libnvidia-ml must not stay loaded."""
     link = tmp_path / "driver"
-    for name in ("zoo5", "newdriver"):
+    for name in (before, "newdriver"):
         command = [sys.executable, str(SIMULATOR / "simulated_gpu.py"), "build", "--no-nodes"]
         machine = ["--machine", str(MACHINES / f"{name}.json"), "--prefix", str(tmp_path / name)]
         subprocess.run([*command, *machine], check=True, capture_output=True)
@@ -268,7 +269,7 @@ def test_a_process_sees_that_the_driver_was_replaced(tmp_path) -> None:
         "LD_LIBRARY_PATH": str(link / "lib"),
         "PYTHONPATH": str(REPOSITORY / ".dev"),
     }
-    link.symlink_to(tmp_path / "zoo5")
+    link.symlink_to(tmp_path / before)
     with subprocess.Popen(
         [sys.executable, "-c", AGAIN],
         env=environment,
@@ -278,9 +279,67 @@ def test_a_process_sees_that_the_driver_was_replaced(tmp_path) -> None:
     ) as process:
         process.stdin.write("\n")
         process.stdin.flush()
-        assert process.stdout.readline() == "375.26\n"
+        assert process.stdout.readline() == f"{version}\n"
         link.unlink()
         link.symlink_to(tmp_path / "newdriver")
         process.stdin.write("\n")
         process.stdin.close()
         assert process.stdout.readline() == "384.90\n"
+
+
+MISSING = (b"nvmlDeviceGetBrand", b"nvmlDeviceGetMigMode", b"nvmlDeviceGetCudaComputeCapability")
+
+
+def test_a_driver_without_newer_symbols_costs_their_fields_only(tmp_path) -> None:
+    """A name that is changed in the dynamic symbol table can't be found any more."""
+    machine = machine_file("zoo5")
+    make_root(tmp_path / "root", machine)
+    prefix = tmp_path / "driver"
+    command = [sys.executable, str(SIMULATOR / "simulated_gpu.py"), "build", "--no-nodes"]
+    built = subprocess.run(
+        [*command, "--machine", str(MACHINES / "zoo5.json"), "--prefix", str(prefix)],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    library = Path(built.stdout.strip())
+    content = library.read_bytes()
+    for name in MISSING:
+        assert name + b"\0" in content
+        content = content.replace(name + b"\0", name[:-1] + b"?\0")
+    library.write_bytes(content)
+    done = subprocess.run(
+        [sys.executable, "-c", READ, str(tmp_path / "root")],
+        check=True,
+        capture_output=True,
+        env={
+            **os.environ,
+            "LD_LIBRARY_PATH": str(prefix / "lib"),
+            "PYTHONPATH": str(REPOSITORY / ".dev"),
+        },
+    )
+    host, _details = pickle.loads(done.stdout)
+    assert [device.uuid for device in host.devices] == [gpu["uuid"] for gpu in machine["gpus"]]
+    assert (host.reason, host.driver.version, host.unreadable) == (None, "375.26", ())
+    assert {device.brand for device in host.devices} == {None}
+    assert not any(device.mig_enabled for device in host.devices)
+    assert {device.compute_capability for device in host.devices} == {None}
+    assert host.devices[0].memory_mib == 16276
+
+
+def test_a_broken_library_is_not_called_missing(tmp_path) -> None:
+    """The loader's own words are in the reason."""
+    (tmp_path / "libnvidia-ml.so.1").write_text("no library")
+    done = subprocess.run(
+        [sys.executable, "-c", READ, str(tmp_path)],
+        check=True,
+        capture_output=True,
+        env={
+            **os.environ,
+            "LD_LIBRARY_PATH": str(tmp_path),
+            "PYTHONPATH": str(REPOSITORY / ".dev"),
+        },
+    )
+    host, _details = pickle.loads(done.stdout)
+    assert host.reason.startswith("libnvidia-ml.so.1 can't be loaded (")
+    assert "file too short" in host.reason or "invalid ELF header" in host.reason
