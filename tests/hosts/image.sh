@@ -8,7 +8,18 @@
 set -euo pipefail
 . "$(dirname "$0")/../tools/steps.sh"
 suite=${1:?usage: image.sh SUITE}
+. /etc/os-release
+
+distribution_of() {
+  case $1 in
+    bullseye | bookworm | trixie | forky | sid) echo debian ;;
+    *) echo ubuntu ;;
+  esac
+}
+
 [[ $suite =~ ^[a-z]+$ ]] || die "'$suite' is no name of a suite, such as bookworm or noble"
+[ "$(distribution_of "$suite")" = debian ] || [ "$ID" = ubuntu ] ||
+  die "'$suite' is no Debian suite known here (bullseye, bookworm, trixie, forky, sid), and Ubuntu's can be made on Ubuntu only"
 
 # gcc: the simulated driver is compiled on the host. No Docker: role `docker` installs it.
 packages=systemd,systemd-sysv,dbus,python3,python3-apt,ca-certificates,iproute2,procps,kmod,iptables
@@ -17,13 +28,6 @@ packages+=,sudo,gcc,libc6-dev,busybox-static,curl
 recipe=$(cat "$0" "$(dirname "$0")/init" | sha256sum | cut -c1-12)
 image=gpufleet/host:$suite-$recipe
 tarball=$build/host-$suite.tar
-
-distribution_of() {
-  case $1 in
-    bullseye | bookworm | trixie | forky | sid) echo debian ;;
-    *) echo ubuntu ;;
-  esac
-}
 
 # The base address that this machine takes its own suite from; on rolling releases, whose suite is not
 # their codename, that of its first source.
@@ -66,7 +70,6 @@ bootstrap() {
 
 have() { docker image inspect "$image" >/dev/null 2>&1; }
 
-. /etc/os-release
 if ! have; then
   exec 9>"$build/image-$suite.lock"
   flock 9
