@@ -88,10 +88,6 @@ class Command:
         self.insert = insert
         self.options = options or {}
 
-    def is_set(self, option: str) -> bool:
-        """Whether a boolean option is given and true."""
-        return self.options.get(option) in _TRUE
-
 
 def find(arguments: Sequence[str]) -> Command:
     """Find command and image in docker's arguments (without the program's name).
