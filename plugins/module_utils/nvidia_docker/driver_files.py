@@ -3,13 +3,17 @@
 
 """The catalogue: which files of the NVIDIA driver a container may need, per driver capability.
 
-Data, and the rule of the names. Adding a library is one line. A library is named without ``.so``;
+Data, and the rule of the names. Adding a file is one line. A library is named without ``.so``;
 every file ``<name>.so`` and ``<name>.so.<anything>`` that the loader knows belongs to it.
+
+Sources: the lists of libnvidia-container and the NVIDIA Container Toolkit, the README of the driver
+(chapter "Installed components"), and what Debian's, Fedora's and NVIDIA's own packages install.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -31,6 +35,24 @@ class DriverCapability(Enum):
     COMPAT32 = "compat32"
 
 
+ALL_CAPABILITIES = frozenset(DriverCapability)
+
+
+def with_implied(capabilities: Iterable[DriverCapability]) -> frozenset[DriverCapability]:
+    """Return the capabilities whose files are needed: ``video`` brings ``compute`` with it."""
+    wanted = set(capabilities)
+    for capability, implied in _IMPLIED.items():
+        if capability in wanted:
+            wanted.add(implied)
+    return frozenset(wanted)
+
+
+_IMPLIED = {
+    DriverCapability.VIDEO: DriverCapability.COMPUTE,
+    DriverCapability.DISPLAY: DriverCapability.GRAPHICS,
+}
+
+
 @dataclass(frozen=True)
 class Library:
     """A shared library of the driver."""
@@ -44,6 +66,10 @@ class Library:
     """A further name that programs dlopen."""
     modern_tls_only: bool = False
     """Left out if its ABI note says that it is for kernels without thread-local storage."""
+    beside: str | None = None
+    """Where it is beside the other libraries when ldconfig does not look there."""
+    also_for: tuple[DriverCapability, ...] = ()
+    """Further capabilities whose libraries need it."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +79,22 @@ class Binary:
     name: str
     capability: DriverCapability
     remark: str
+
+
+@dataclass(frozen=True)
+class ConfigurationFile:
+    """A file that tells a loader which library is the driver's, or data that a library reads."""
+
+    name: str
+    """Below ``share`` in a volume, and below one of ``CONFIGURATION_DIRECTORIES`` on the host."""
+    capability: DriverCapability
+    remark: str
+    other_names: tuple[str, ...] = ()
+    """Where some drivers put it instead."""
+    machine: str | None = None
+    """Only for libraries of this machine (``uname -m``); ``None``: for any."""
+    beside: str | None = None
+    """The library that some packages leave it beside."""
 
 
 ESSENTIAL_LIBRARY = "libnvidia-ml"
@@ -78,16 +120,27 @@ LIBRARIES = (
         "libnvidia-nvvm70", _COMPUTE, "the same for programs older than CUDA 12 (575 and later)"
     ),
     Library("libnvidia-tileiras", _COMPUTE, "tile IR assembler (590 and later)"),
-    Library("libnvidia-gpucomp", _COMPUTE, "compiler shared with graphics (545 and later)"),
+    Library(
+        "libnvidia-gpucomp",
+        _COMPUTE,
+        "compiler that libnvidia-glcore needs too (545 and later)",
+        also_for=(_GRAPHICS,),
+    ),
     Library("libnvidia-opencl", _COMPUTE, "OpenCL driver"),
     Library("libnvidia-compiler", _COMPUTE, "OpenCL compiler up to 510"),
-    Library("libnvidia-allocator", _COMPUTE, "memory shared between processes and with GBM"),
+    Library("libnvidia-compiler-next", _COMPUTE, "its successor, 465 to 510"),
+    Library(
+        "libnvidia-allocator",
+        _COMPUTE,
+        "memory shared between processes; the back end of GBM",
+        also_for=(_GRAPHICS,),
+    ),
     Library("libnvidia-pkcs11", _COMPUTE, "confidential computing, OpenSSL 1.1"),
     Library("libnvidia-pkcs11-openssl3", _COMPUTE, "confidential computing, OpenSSL 3"),
-    Library("libvdpau_nvidia", _VIDEO, "VDPAU decoding"),
+    Library("libvdpau_nvidia", _VIDEO, "VDPAU decoding", beside="vdpau/libvdpau_nvidia.so.1"),
     Library("libnvidia-encode", _VIDEO, "NVENC"),
     Library("libnvcuvid", _VIDEO, "NVDEC"),
-    Library("libnvidia-opticalflow", _VIDEO, "optical flow"),
+    Library("libnvidia-opticalflow", _VIDEO, "optical flow", link="libnvidia-opticalflow.so"),
     Library("libnvidia-fbc", _GRAPHICS, "frame buffer capture"),
     Library("libnvidia-ifr", _GRAPHICS, "inband frame readback up to 460"),
     Library("libGL", _GRAPHICS, "OpenGL with GLX", needs_one_of=_NVIDIA_OR_GLVND),
@@ -112,9 +165,14 @@ LIBRARIES = (
     Library("libnvidia-rtcore", _GRAPHICS, "ray tracing cores (410 and later)"),
     Library("libnvoptix", _GRAPHICS, "OptiX (410 and later)"),
     Library("libnvidia-egl-wayland", _GRAPHICS, "EGL on Wayland; a version of its own"),
+    Library("libnvidia-egl-wayland2", _GRAPHICS, "its successor (590 and later)"),
     Library("libnvidia-egl-gbm", _GRAPHICS, "EGL on GBM; a version of its own"),
     Library("libnvidia-egl-xcb", _GRAPHICS, "EGL on X with XCB; a version of its own"),
     Library("libnvidia-egl-xlib", _GRAPHICS, "EGL on X with Xlib; a version of its own"),
+    Library(
+        "libnvidia-present", _GRAPHICS, "the Vulkan layer of nvidia_layers.json (570 and later)"
+    ),
+    Library("libnvidia-vksc-core", _GRAPHICS, "Vulkan SC (545 and later)"),
     Library("libnvidia-ngx", _NGX, "neural graphics (DLSS)"),
 )
 
@@ -126,6 +184,75 @@ BINARIES = (
     Binary("nvidia-cuda-mps-server", _COMPUTE, "multi-process service, server"),
 )
 
+CONFIGURATION_FILES = (
+    ConfigurationFile("OpenCL/vendors/nvidia.icd", _COMPUTE, "names the OpenCL driver"),
+    ConfigurationFile("glvnd/egl_vendor.d/10_nvidia.json", _GRAPHICS, "names the EGL driver"),
+    ConfigurationFile(
+        "egl/egl_external_platform.d/09_nvidia_wayland2.json", _GRAPHICS, "EGL on Wayland, new"
+    ),
+    ConfigurationFile(
+        "egl/egl_external_platform.d/10_nvidia_wayland.json", _GRAPHICS, "EGL on Wayland"
+    ),
+    ConfigurationFile("egl/egl_external_platform.d/15_nvidia_gbm.json", _GRAPHICS, "EGL on GBM"),
+    ConfigurationFile("egl/egl_external_platform.d/20_nvidia_xcb.json", _GRAPHICS, "EGL with XCB"),
+    ConfigurationFile(
+        "egl/egl_external_platform.d/20_nvidia_xlib.json", _GRAPHICS, "EGL with Xlib"
+    ),
+    ConfigurationFile("vulkan/icd.d/nvidia_icd.json", _GRAPHICS, "names the Vulkan driver"),
+    ConfigurationFile(
+        "vulkan/icd.d/nvidia_icd.x86_64.json",
+        _GRAPHICS,
+        "the same in RPM packages",
+        machine="x86_64",
+    ),
+    ConfigurationFile(
+        "vulkan/icd.d/nvidia_icd.aarch64.json",
+        _GRAPHICS,
+        "the same in RPM packages",
+        machine="aarch64",
+    ),
+    ConfigurationFile(
+        "vulkan/icd.d/nvidia_icd.i686.json",
+        _GRAPHICS,
+        "the 32-bit twin in RPM packages",
+        machine="i686",
+    ),
+    ConfigurationFile(
+        "vulkan/implicit_layer.d/nvidia_layers.json",
+        _GRAPHICS,
+        "Vulkan layers: Optimus, Smooth Motion",
+        other_names=(
+            "vulkan/explicit_layer.d/nvidia_layers.json",
+            "vulkan/icd.d/nvidia_layers.json",
+        ),
+    ),
+    ConfigurationFile(
+        "vulkansc/icd.d/nvidia_icd_vksc.json",
+        _GRAPHICS,
+        "names the Vulkan SC driver; NVIDIA's RPM packages name it after the machine",
+        other_names=("vulkansc/icd.d/nvidia_icd.x86_64.json",),
+    ),
+    ConfigurationFile(
+        "nvidia/nvoptix.bin", _GRAPHICS, "what OptiX's denoiser has learnt", beside="libnvoptix"
+    ),
+)
+
+FIRMWARE = "gsp_*.bin"
+"""The GPU system processor's firmware in ``nvidia/<driver version>/``; engines mount it apart."""
+
+ENTRIES: dict[str, Library | Binary | ConfigurationFile] = {
+    entry.name: entry for entry in (*LIBRARIES, *BINARIES, *CONFIGURATION_FILES)
+}
+"""The whole catalogue by name."""
+
+
+def needed_for(name: str) -> frozenset[DriverCapability]:
+    """Return the capabilities that need the file of this catalogue name."""
+    entry = ENTRIES[name]
+    also_for = entry.also_for if isinstance(entry, Library) else ()
+    return frozenset((entry.capability, *also_for))
+
+
 EXCLUDED = (
     ("libOpenCL", "the loader of OpenCL drivers belongs to the image"),
     ("libglxserver_nvidia", "module of the X server, which is the host's"),
@@ -135,6 +262,18 @@ EXCLUDED = (
     ("libnvidia-wayland-client", "part of nvidia-settings"),
     ("libnvidia-api", "NVAPI for Wine; no container asked for it so far"),
     ("libnvidia-sandboxutils", "for container tools on the host"),
+    (
+        "libnvidia-vulkan-producer",
+        "Vulkan for Wayland compositors up to 545; packages lack its link",
+    ),
+    ("libnvsdm", "the host's monitoring of NVSwitch"),
+    ("libnvfm", "the client of the fabric manager"),
+    ("nvidia-application-profiles", "work-arounds for single programs; read at a fixed path only"),
+    ("nvidia-imex", "the host's service for memory between nodes"),
+    ("nvidia-imex-ctl", "asks the host's service"),
+    ("nvidia-powerd", "the host's service for power limits"),
+    ("nvidia-ngx-updater", "downloads newer networks: the host's task"),
+    ("nvidia-pcc", "Vulkan SC's offline compiler: for making programs, not for running them"),
     ("nvidia-modprobe", "loads kernel modules: the host's task"),
     ("nvidia-settings", "a program of the desktop"),
     ("nvidia-xconfig", "writes the X server's configuration"),
@@ -144,6 +283,9 @@ EXCLUDED = (
 
 BINARY_DIRECTORIES = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 """Where a driver's programs are looked up, in this order."""
+
+CONFIGURATION_DIRECTORIES = ("/etc", "/usr/local/share", "/usr/share")
+"""Where configuration files are looked up, in the order of the loaders of Vulkan and EGL."""
 
 _DRIVER_VERSION = re.compile(r"[0-9]{3,}(\.[0-9]+)+")
 

@@ -5,14 +5,21 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.driver_files import (
+    ALL_CAPABILITIES,
     BINARIES,
+    CONFIGURATION_FILES,
+    ENTRIES,
     EXCLUDED,
     LIBRARIES,
     DriverCapability,
     driver_version_of,
     library_name,
+    needed_for,
+    with_implied,
 )
 
 V1_LIBRARIES = """
@@ -32,16 +39,61 @@ def test_what_v1_had_is_there() -> None:
 
 def test_each_name_is_there_once_with_a_remark() -> None:
     """In the catalogue or deliberately not, never both."""
-    entries = [(e.name, e.remark) for e in (*LIBRARIES, *BINARIES)] + list(EXCLUDED)
+    entries = [(e.name, e.remark) for e in ENTRIES.values()] + list(EXCLUDED)
     names = [name for name, _remark in entries]
+    assert len(ENTRIES) == len(LIBRARIES) + len(BINARIES) + len(CONFIGURATION_FILES)
     assert sorted(set(names)) == sorted(names)
     assert all(remark for _name, remark in entries)
 
 
 def test_rule_capabilities_have_no_file_of_their_own() -> None:
     """display is graphics with a device node, compat32 the 32-bit twins of the others."""
-    used = {entry.capability for entry in (*LIBRARIES, *BINARIES)}
+    used = {capability for name in ENTRIES for capability in needed_for(name)}
     assert set(DriverCapability) - used == {DriverCapability.DISPLAY, DriverCapability.COMPAT32}
+
+
+def test_configuration_files_have_places_that_a_volume_may_have() -> None:
+    """Relative, below a directory, plain names; the other places are no place of another file."""
+    for file in CONFIGURATION_FILES:
+        for name in (file.name, *file.other_names):
+            assert "/" in name.strip("/")
+            assert re.fullmatch(r"[A-Za-z0-9_./]+", name)
+            assert ".." not in name
+        assert not ENTRIES.keys() & set(file.other_names)
+
+
+@pytest.mark.parametrize(
+    ("asked", "needed"),
+    [
+        ("", ""),
+        ("utility", "utility"),
+        ("video", "video compute"),
+        ("display", "display graphics"),
+        ("compute compat32", "compute compat32"),
+        ("video display", "video display compute graphics"),
+    ],
+)
+def test_capabilities_bring_those_that_they_imply(asked, needed) -> None:
+    capabilities = [DriverCapability(word) for word in asked.split()]
+    assert with_implied(capabilities) == {DriverCapability(word) for word in needed.split()}
+
+
+def test_all_capabilities_are_all() -> None:
+    assert with_implied(ALL_CAPABILITIES) == ALL_CAPABILITIES == set(DriverCapability)
+
+
+@pytest.mark.parametrize(
+    ("name", "needed"),
+    [
+        ("libnvidia-ml", "utility"),
+        ("libnvidia-gpucomp", "compute graphics"),
+        ("libnvidia-allocator", "compute graphics"),
+        ("nvidia-smi", "utility"),
+        ("OpenCL/vendors/nvidia.icd", "compute"),
+    ],
+)
+def test_needed_for(name, needed) -> None:
+    assert needed_for(name) == {DriverCapability(word) for word in needed.split()}
 
 
 @pytest.mark.parametrize(
