@@ -22,7 +22,8 @@ from pathlib import Path
 from ..errors import DriverVolumeError, InvalidInput, UnknownVolume
 from ..injection import VOLUME_KIND, VolumeName
 from . import manifest as manifests
-from .driver_root import Candidate, Choice, candidates, choose
+from .driver_candidates import Candidate, candidates
+from .driver_choice import Choice, choose
 from .durable import sync_directory
 from .manifest import Manifest
 from .volume_builder import build, put_in_place

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -54,9 +55,10 @@ class CacheEntry:
     abi: Abi
 
 
-def read(path: Path) -> tuple[CacheEntry, ...]:
+def read(path: Path, is_wanted: Callable[[str], bool] = bool) -> tuple[CacheEntry, ...]:
     """Return the entries of a cache file, in the loader's order; entries of other ABIs are skipped.
 
+    A host has thousands: of those whose name is not wanted no more than the name is read.
     Understands both formats that glibc >= 2.2 writes (with and without the old part before it).
     Raises DriverFilesError if the file is missing, damaged or of the old format only.
     """
@@ -72,32 +74,34 @@ def read(path: Path) -> tuple[CacheEntry, ...]:
             f"can't read the loader's cache {path}: larger than {_LARGEST} bytes"
         )
     try:
-        return _parse(data)
+        return _parse(data, is_wanted)
     except ValueError as error:
         raise DriverFilesError(
             f"can't read the loader's cache {path}: {error}; run ldconfig"
         ) from error
 
 
-def _parse(data: bytes) -> tuple[CacheEntry, ...]:
+def _parse(data: bytes, is_wanted: Callable[[str], bool]) -> tuple[CacheEntry, ...]:
     start = _start_of_new(data)
     if len(data) < start + _NEW_HEADER.size:
         raise ValueError("it is cut off")
     _magic, count, _length = _NEW_HEADER.unpack_from(data, start)
     table = start + _NEW_HEADER.size
-    if count > (len(data) - table) // _NEW_ENTRY.size:
+    end = table + count * _NEW_ENTRY.size
+    if end > len(data):
         raise ValueError(f"it is cut off, {count} entries don't fit in it")
     entries = []
-    for number in range(count):
-        flags, key, value, _os, _hwcap = _NEW_ENTRY.unpack_from(
-            data, table + number * _NEW_ENTRY.size
-        )
+    for number, (flags, key, value, _os, _hwcap) in enumerate(
+        _NEW_ENTRY.iter_unpack(data[table:end])
+    ):
         abi = _ABIS.get(flags & _ABI_MASK)
         if abi is None or flags & _TYPE_MASK not in _ELF_TYPES:
             continue
-        name, path = (_string(data, start + offset, number) for offset in (key, value))
-        if path.startswith("/"):
-            entries.append(CacheEntry(name, path, abi))
+        name = _string(data, start + key, number)
+        if is_wanted(name):
+            path = _string(data, start + value, number)
+            if path.startswith("/"):
+                entries.append(CacheEntry(name, path, abi))
     return tuple(entries)
 
 

@@ -12,10 +12,11 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from .driver_root import DIRECTORIES, SAFE_NAME, Candidate
+from .driver_candidates import DIRECTORIES, Candidate
+from .driver_choice import SAFE_NAME
 
 FILE_NAME = "manifest.json"
-FORMAT = 1
+FORMAT = 2
 """Changes with the layout and the rules of ``choose``: a volume of another format is remade."""
 _LARGEST = 4 * 1024 * 1024
 
@@ -100,7 +101,7 @@ def read(directory: Path) -> Manifest:
 
 
 def _path(name: str) -> str:
-    directory, _separator, file_name = name.partition("/")
+    directory, _separator, file_name = name.rpartition("/")
     if directory not in DIRECTORIES or not SAFE_NAME.fullmatch(file_name):
         raise ValueError(f"{name!r} is no path in a driver volume")
     return name
@@ -113,7 +114,7 @@ def _record(item: dict[str, Any]) -> Record:
             key: _of(str, item[key])
             for key in ("directory", "catalogue_name", "file_name", "origin")
         },
-        **{key: _of(int, item[key]) for key in ("inode", "size", "modified_ns")},
+        **{key: _of(int, item[key]) for key in ("inode", "size", "modified_ns", "owner", "mode")},
     )
     if link is None:
         return Record(candidate, None)

@@ -20,7 +20,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import DriverVolumeError
-from .driver_root import DIRECTORIES, Candidate, Choice
+from .driver_candidates import TOP_DIRECTORIES, Candidate, directories_of
+from .driver_choice import Choice
 from .durable import sync_directory
 from .manifest import FILE_NAME, Link, Manifest, Record
 from .volume_check import DIRECTORY_MODE
@@ -38,7 +39,8 @@ def build(
     Raises OSError, or DriverVolumeError if a driver file changes meanwhile.
     """
     os.chmod(directory, DIRECTORY_MODE)
-    for name in DIRECTORIES:
+    directories = directories_of(candidate.path for candidate in choice.files)
+    for name in directories:
         os.mkdir(directory / name)
         os.chmod(directory / name, DIRECTORY_MODE)
     chosen = set(choice.files)
@@ -53,7 +55,7 @@ def build(
     manifest = Manifest(version, tuple(records), choice.symlinks, choice.warnings)
     with _new_file(directory / FILE_NAME, 0o644) as descriptor:
         _write(descriptor, manifest.to_json().encode())
-    for name in (*DIRECTORIES, "."):
+    for name in (*directories, "."):
         sync_directory(directory / name)
     return manifest
 
@@ -130,11 +132,11 @@ def put_in_place(built: Path, target: Path) -> None:
         os.chmod(target, DIRECTORY_MODE)
         if os.geteuid() == 0:
             os.chown(target, 0, 0)
-        strays = [name for name in os.listdir(target) if name not in (*DIRECTORIES, FILE_NAME)]
+        strays = [name for name in os.listdir(target) if name not in (*TOP_DIRECTORIES, FILE_NAME)]
         os.mkdir(built / "strays")
         for name in strays:
             os.rename(target / name, built / "strays" / name)
-        for name in (*DIRECTORIES, FILE_NAME):
+        for name in (*TOP_DIRECTORIES, FILE_NAME):
             if os.path.lexists(target / name):
                 _exchange(built / name, target / name)
             else:

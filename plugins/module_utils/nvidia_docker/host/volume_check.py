@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 
 from . import manifest as manifests
-from .driver_root import DIRECTORIES, Candidate
+from .driver_candidates import Candidate, directories_of
 from .manifest import Link, Manifest, Record
 
 DIRECTORY_MODE = 0o755
@@ -44,14 +44,16 @@ def differences(
 def _is_same(candidate: Candidate, record: Record) -> bool:
     """A hard link sees writes to its origin by itself; for a copy the origin's time tells."""
     before = record.candidate
-    return (candidate.inode, candidate.size) == (before.inode, before.size) and (
+    same = ("inode", "size", "owner", "mode")
+    return all(getattr(candidate, name) == getattr(before, name) for name in same) and (
         record.link is not Link.COPY or candidate.modified_ns == before.modified_ns
     )
 
 
 def _disagreements(path: Path, manifest: Manifest, driver_root: Path) -> Iterator[str]:
     """Yield where the tree is not as the manifest says."""
-    for directory in (path, *(path / name for name in DIRECTORIES)):
+    directories = directories_of(manifest.paths)
+    for directory in (path, *(path / name for name in directories)):
         status = status_of(directory)
         if status is None or not stat.S_ISDIR(status.st_mode):
             yield f"{directory} is no directory"
@@ -60,7 +62,7 @@ def _disagreements(path: Path, manifest: Manifest, driver_root: Path) -> Iterato
         elif status.st_uid not in (0, os.geteuid()):
             yield f"{directory} belongs to user {status.st_uid}"
     expected = {manifests.FILE_NAME, *manifest.paths}
-    for stray in sorted(set(_names(path)) - expected):
+    for stray in sorted(set(_names(path, directories)) - expected):
         yield f"{stray} does not belong there"
     for record in manifest.files:
         candidate = record.candidate
@@ -89,7 +91,8 @@ def tree(path: Path, manifest: Manifest | None) -> tuple[str, ...]:
         if record.link is Link.COPY
     }
     lines = []
-    for name in _names(path):
+    directories = directories_of(manifest.paths if manifest else ())
+    for name in _names(path, directories):
         status = status_of(path / name)
         if name == manifests.FILE_NAME or status is None:
             continue
@@ -105,12 +108,14 @@ def line(name: str, inode: int, size: int) -> str:
     return f"{name} (inode {inode}, {size} bytes)"
 
 
-def _names(path: Path) -> Iterator[str]:
-    """Yield everything in a volume but its three directories, relative to it."""
+def _names(path: Path, expected: Container[str]) -> Iterator[str]:
+    """Yield everything in a volume but the directories that it has to have, relative to it."""
     for top, directories, files in os.walk(path):
         inside = os.path.relpath(top, path)
-        for name in files + [d for d in directories if inside != "." or d not in DIRECTORIES]:
-            yield name if inside == "." else f"{inside}/{name}"
+        for name in files + directories:
+            relative = name if inside == "." else f"{inside}/{name}"
+            if name in files or relative not in expected:
+                yield relative
 
 
 def status_of(path: Path) -> os.stat_result | None:

@@ -30,6 +30,8 @@ BASE = 0x40000
 """Addresses in the files differ from offsets by this."""
 FLAGS = {"x86-64": 0x0303, "i386": 0x0003, "aarch64": 0x0A03, "x32": 0x0803, "libc4": 0x0300}
 MACHINES = {32: 3, 64: 62}
+ABIS = {3: "i386", 62: "x86-64", 183: "aarch64"}
+"""Of the loader's cache, by the ELF file's machine."""
 
 
 def elf(
@@ -121,6 +123,29 @@ class InstalledDriver:
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
+    def replay(self, record: dict) -> None:
+        """Add everything of a record of real packages, with small files of the same facts."""
+        links = [file for file in record["files"] if "link" in file]
+        # A link may be a directory that the others are in.
+        for file in sorted(links, key=lambda file: file["path"].count("/")):
+            self.link(file["path"], file["link"])
+        for file in record["files"]:
+            facts = file.get("elf")
+            if facts is not None:
+                data: bytes | str = elf(
+                    facts["soname"],
+                    tuple(facts["needed"]),
+                    facts["bits"],
+                    facts["kernel_abi"] and tuple(facts["kernel_abi"]),
+                    facts["machine"],
+                )
+            else:
+                data = file.get("text", "")
+            if "link" not in file:
+                self.file(file["path"], data, int(file["mode"], 8))
+        self.entries = [tuple(entry) for entry in record["cache"]]
+        self.ldconfig()
+
     def library(
         self,
         origin: str,
@@ -130,18 +155,20 @@ class InstalledDriver:
         **more,
     ) -> Path:
         """Add a library to the tree and, under its SONAME, to the loader's cache."""
-        path = self.path(origin)
-        path.write_bytes(elf(soname, bits=bits, **more) if data is None else data)
+        path = self.file(origin, elf(soname, bits=bits, **more) if data is None else data)
         name = soname if soname is not None and soname.startswith("lib") else path.name
         if name != path.name:
             path.with_name(name).symlink_to(path.name)
-        self.entries.append((name, origin, "x86-64" if bits == 64 else "i386"))
+        self.entries.append((name, origin, ABIS[more.get("machine") or MACHINES[bits]]))
         return path
 
-    def program(self, origin: str, data: bytes | None = None) -> Path:
+    def program(self, origin: str, data: bytes | None = None, **more) -> Path:
+        return self.file(origin, elf(**more) if data is None else data, 0o755)
+
+    def file(self, origin: str, data: bytes | str, mode: int = 0o644) -> Path:
         path = self.path(origin)
-        path.write_bytes(elf() if data is None else data)
-        path.chmod(0o755)
+        path.write_bytes(os.fsencode(data))
+        path.chmod(mode)
         return path
 
     def link(self, origin: str, target: str) -> None:

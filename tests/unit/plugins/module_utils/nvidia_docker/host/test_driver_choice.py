@@ -6,54 +6,41 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 import pytest
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.driver_files import (
+    DriverCapability,
+)
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.errors import (
     DriverFilesError,
 )
-from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host import driver_root
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host import (
+    driver_candidates,
+    driver_choice,
+    elf,
+)
 
 LIB = "/usr/lib/x86_64-linux-gnu"
 VERSION = "550.54.15"
 
 
-def chosen(driver, version=VERSION):
+@pytest.fixture
+def as_candidate():
+    """A function that gives the candidates with one as if it had other facts."""
+
+    def change(found, origin, **facts):
+        assert any(candidate.origin == origin for candidate in found)
+        return tuple(replace(c, **facts) if c.origin == origin else c for c in found)
+
+    return change
+
+
+def chosen(driver, version=VERSION, **more):
     driver.ldconfig()
-    choice = driver_root.choose(driver.root, driver_root.candidates(driver.root), version)
+    found = driver_candidates.candidates(driver.root)
+    choice = driver_choice.choose(driver.root, found, version, **more)
     return {c.path: c.origin for c in choice.files}, dict(choice.symlinks), choice.warnings
-
-
-@pytest.mark.parametrize(
-    ("path", "resolved"),
-    [
-        ("/usr/lib/file", "/usr/lib/file"),
-        ("/lib/file", "/usr/lib/file"),
-        ("//lib/./file", "/usr/lib/file"),
-        ("/absolute", "/usr/lib/file"),
-        ("/../../lib/file", "/usr/lib/file"),
-        ("/usr/lib/escape", "/usr/lib/file"),
-        ("/usr/lib/escape-all", "/"),
-        ("/dangling", None),
-        ("/loop", None),
-        ("/usr/lib/file/below", None),
-        ("/nothing", None),
-        ("/nul\0", None),
-    ],
-)
-def test_links_stay_inside_of_the_root(tmp_path, path, resolved) -> None:
-    """As after chroot: neither absolute links nor .. lead out."""
-    (tmp_path / "usr/lib").mkdir(parents=True)
-    (tmp_path / "usr/lib/file").touch()
-    for name, target in {
-        "lib": "usr/lib",
-        "absolute": "/lib/file",
-        "usr/lib/escape": "../../../../lib/file",
-        "usr/lib/escape-all": "../../../../..",
-        "dangling": "/usr/lib/none",
-        "loop": "loop",
-    }.items():
-        (tmp_path / name).symlink_to(target)
-    assert driver_root.resolve(str(tmp_path), path) == resolved
 
 
 def test_a_driver_is_found_through_links(driver) -> None:
@@ -146,15 +133,6 @@ def test_what_is_left_out_is_said(driver, origin, more, says) -> None:
     assert says in warnings[0]
 
 
-def test_a_library_of_the_other_class_is_left_out(driver, make_elf) -> None:
-    driver.library(
-        f"{LIB}/libnvidia-cfg.so.{VERSION}", data=make_elf("libnvidia-cfg.so.1", bits=32)
-    )
-    files, _symlinks, warnings = chosen(driver)
-    assert f"lib64/libnvidia-cfg.so.{VERSION}" not in files
-    assert "a file of 32 bits can't be in lib64" in warnings[0]
-
-
 def test_a_wrapper_script_gives_way_to_the_program_behind_it(driver) -> None:
     """v1 made no volume at all then."""
     driver.program("/usr/local/bin/nvidia-smi", b"#!/bin/sh\nexec /usr/bin/nvidia-smi\n")
@@ -177,16 +155,245 @@ def test_what_is_gone_is_not_there(driver) -> None:
 def test_another_driver_than_asked_is_an_error(driver, version) -> None:
     with pytest.raises(DriverFilesError) as info:
         chosen(driver, version)
-    assert f"no 64-bit libnvidia-ml.so of driver {version}" in str(info.value)
-    assert f"leads to {LIB}/libnvidia-ml.so.{VERSION}" in str(info.value)
+    assert f"no 64-bit libnvidia-ml.so of driver {version} in {driver.root}/: " in str(info.value)
+    assert f"lead to {LIB}/libnvidia-ml.so.{VERSION}" in str(info.value)
 
 
-def test_no_driver_at_all_says_where_it_was_looked_for(empty_driver) -> None:
+def test_no_driver_at_all_is_one_sentence(empty_driver) -> None:
     with pytest.raises(DriverFilesError) as info:
         chosen(empty_driver)
-    assert f"{empty_driver.root}/etc/ld.so.cache leads to none at all" in str(info.value)
+    assert "lead to none at all; install that driver's libraries and run ldc" in str(info.value)
 
 
-def test_no_cache_is_one_sentence(empty_driver) -> None:
-    with pytest.raises(DriverFilesError, match=r"can't read the loader's cache .*; run ldconfig"):
-        driver_root.candidates(empty_driver.root)
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (None, "can't read the loader's cache {cache}: No such file or directory; run ldconfig"),
+        (b"?", "can't read the loader's cache {cache}: it has no part of glibc's format"),
+        ([], "the loader's cache {cache} leads to no 64-bit libnvidia-ml; run ldconfig"),
+        (
+            [("libnvidia-ml.so.1", "/opt/none/libnvidia-ml.so.1", "x86-64")],
+            "the loader's cache {cache} leads to no 64-bit libnvidia-ml; run ldconfig",
+        ),
+    ],
+    ids=["missing", "damaged", "without a driver", "of a driver that is gone"],
+)
+def test_a_cache_that_is_no_use_is_a_warning(driver, make_cache, data, says) -> None:
+    """Then the usual library directories have the same files."""
+    right = chosen(driver)
+    cache = driver.root / "etc/ld.so.cache"
+    cache.unlink()
+    if data is not None:
+        cache.write_bytes(make_cache(data) if isinstance(data, list) else data)
+    found = driver_candidates.candidates(driver.root)
+    choice = driver_choice.choose(driver.root, found, VERSION)
+    assert {c.path: c.origin for c in choice.files} == right[0]
+    assert dict(choice.symlinks) == right[1]
+    (warning,) = choice.warnings
+    assert warning.startswith("the usual library directories were searched: ")
+    assert says.format(cache=cache) in warning
+
+
+def test_the_cache_alone_decides_where_it_knows_the_driver(driver) -> None:
+    """A library in a usual directory that ldconfig did not take is not the host's."""
+    driver.library(f"{LIB}/libnvcuvid.so.{VERSION}", "libnvcuvid.so.1")
+    driver.entries.pop()
+    files, _symlinks, warnings = chosen(driver)
+    assert f"lib64/libnvcuvid.so.{VERSION}" not in files
+    assert warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "names"),
+    [
+        ((), set()),
+        (("utility",), {"lib64/libnvidia-ml", "bin/nvidia-smi"}),
+        (("compute",), {"lib64/libcuda", "share/OpenCL/vendors/nvidia"}),
+        (("compute", "compat32"), {"lib64/libcuda", "lib/libcuda", "share/OpenCL/vendors/nvidia"}),
+        (("video",), {"lib64/libcuda", "lib64/libnvidia-encode", "share/OpenCL/vendors/nvidia"}),
+        (("display",), {"lib64/libnvidia-glcore", "lib64/libnvidia-gpucomp"}),
+        (("graphics",), {"lib64/libnvidia-glcore", "lib64/libnvidia-gpucomp"}),
+        (("ngx",), {"lib64/libnvidia-ngx"}),
+        (("compat32",), set()),
+    ],
+)
+def test_only_what_the_capabilities_need(driver, capabilities, names) -> None:
+    for name in ("libnvidia-encode", "libnvidia-glcore", "libnvidia-gpucomp", "libnvidia-ngx"):
+        driver.library(f"{LIB}/{name}.so.{VERSION}", f"{name}.so.{VERSION}")
+    driver.file("/etc/OpenCL/vendors/nvidia.icd", "libnvidia-opencl.so.1")
+    names |= {"lib64/libnvidia-gpucomp"} if {"compute", "video"} & set(capabilities) else set()
+    asked = [DriverCapability(capability) for capability in capabilities]
+    files, symlinks, warnings = chosen(driver, capabilities=asked)
+    assert {path.partition(".")[0] for path in files} == names
+    assert {path.partition(".")[0] for path in symlinks} <= names
+    assert warnings == ()
+
+
+LAYERS = '{"file_format_version": "1.0.1", "layers": []}'
+
+
+@pytest.mark.parametrize(
+    ("origins", "path", "origin"),
+    [
+        (["/etc/vulkan/icd.d/nvidia_icd.json"], "vulkan/icd.d/nvidia_icd.json", 0),
+        (["/usr/local/share/vulkan/icd.d/nvidia_icd.json"], "vulkan/icd.d/nvidia_icd.json", 0),
+        (
+            ["/usr/share/vulkan/icd.d/nvidia_layers.json"],
+            "vulkan/implicit_layer.d/nvidia_layers.json",
+            0,
+        ),
+        (
+            [
+                "/usr/share/vulkan/explicit_layer.d/nvidia_layers.json",
+                "/etc/vulkan/implicit_layer.d/nvidia_layers.json",
+            ],
+            "vulkan/implicit_layer.d/nvidia_layers.json",
+            1,
+        ),
+        (["/usr/share/nvidia/nvoptix.bin"], "nvidia/nvoptix.bin", 0),
+        ([f"{LIB}/nvoptix.bin"], "nvidia/nvoptix.bin", 0),
+        (
+            ["/usr/share/vulkan/icd.d/nvidia_icd.x86_64.json"],
+            "vulkan/icd.d/nvidia_icd.x86_64.json",
+            0,
+        ),
+        (["/usr/share/vulkan/icd.d/nvidia_icd.aarch64.json"], None, 0),
+        (["/usr/share/glvnd/egl_vendor.d/50_mesa.json"], None, 0),
+    ],
+)
+def test_configuration_files_have_one_place_in_a_volume(driver, origins, path, origin) -> None:
+    driver.library(f"{LIB}/libnvoptix.so.{VERSION}", "libnvoptix.so.1")
+    for place in origins:
+        driver.file(place, LAYERS)
+    files, _symlinks, _warnings = chosen(driver)
+    share = {name: place for name, place in files.items() if name.startswith("share/")}
+    assert share == ({} if path is None else {f"share/{path}": origins[origin]})
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("", "it is no JSON: "),
+        ("{", "it is no JSON: "),
+        ("[" * 100000, "it is no JSON: "),
+        (b"\xff\xfe\xff", "it is no JSON: "),
+        (" " * (1024 * 1024 + 1), "it has 1048577 bytes, at most 1048576 are right"),
+    ],
+    ids=["empty", "cut off", "nested", "not text", "large"],
+)
+def test_configuration_files_that_no_loader_reads_are_left_out(driver, content, says) -> None:
+    path = "/usr/share/glvnd/egl_vendor.d/10_nvidia.json"
+    driver.file(path, content)
+    files, _symlinks, warnings = chosen(driver)
+    assert "share/glvnd/egl_vendor.d/10_nvidia.json" not in files
+    (warning,) = warnings
+    assert warning.startswith(f"left out {path}: {says}")
+
+
+def test_a_configuration_file_of_any_size_and_content_may_be_data(driver) -> None:
+    """nvoptix.bin has a hundred megabytes."""
+    with open(driver.file("/usr/share/nvidia/nvoptix.bin", b"\0"), "r+b") as file:
+        file.truncate(100 * 1024 * 1024)
+    files, _symlinks, warnings = chosen(driver)
+    assert "share/nvidia/nvoptix.bin" in files
+    assert warnings == ()
+
+
+FILES = {
+    "library": (f"{LIB}/libnvcuvid.so.{VERSION}", "/opt/libnvcuvid.so.9"),
+    "program": ("/usr/sbin/nvidia-debugdump", "/usr/bin/nvidia-debugdump"),
+    "configuration file": (
+        "/etc/glvnd/egl_vendor.d/10_nvidia.json",
+        "/usr/share/glvnd/egl_vendor.d/10_nvidia.json",
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("owner", "mode", "commands"),
+    [
+        (0, 0o664, ["chmod go-w"]),
+        (0, 0o646, ["chmod go-w"]),
+        (1000, 0o644, ["chown root"]),
+        (1000, 0o666, ["chown root", "chmod go-w"]),
+    ],
+)
+@pytest.mark.parametrize("kind", FILES)
+@pytest.mark.parametrize("stand_in", [False, True], ids=["alone", "with a stand-in"])
+def test_what_others_can_change_is_refused(
+    driver, as_candidate, kind, owner, mode, commands, stand_in
+) -> None:
+    """An error that says how to mend it; a warning if another file of that name is there."""
+    origin, other = FILES[kind]
+    for path in (origin, other) if stand_in else (origin,):
+        if kind == "library":
+            driver.library(path, "libnvcuvid.so.1")
+        elif kind == "program":
+            driver.program(path)
+        else:
+            driver.file(path, LAYERS)
+    driver.ldconfig()
+    found = as_candidate(driver_candidates.candidates(driver.root), origin, owner=owner, mode=mode)
+    if stand_in:
+        choice = driver_choice.choose(driver.root, found, VERSION)
+        assert other in {c.origin for c in choice.files}
+        assert origin not in {c.origin for c in choice.files}
+        (warning,) = choice.warnings
+        assert warning.startswith(f"left out {origin}: it belongs to user {owner} and has mode ")
+        return
+    with pytest.raises(DriverFilesError) as info:
+        driver_choice.choose(driver.root, found, VERSION)
+    place = f"{driver.root}{origin}"
+    assert f"{place} (user {owner}, mode {mode:04o})" in str(info.value)
+    assert " && ".join(f"{command} {place}" for command in commands) in str(info.value)
+    assert "\n" not in str(info.value)
+
+
+def test_what_is_not_taken_is_not_refused(driver, as_candidate) -> None:
+    """Mesa's libGL, another driver's file, and what no capability asks for may be anyone's."""
+    driver.library(f"{LIB}/libGL.so.1.2.0", "libGL.so.1", needed=("libglapi.so.0",))
+    driver.library(f"{LIB}/libnvidia-cfg.so.535.1", "libnvidia-cfg.so.1")
+    driver.library(f"{LIB}/libnvidia-ngx.so.{VERSION}", "libnvidia-ngx.so.1")
+    driver.ldconfig()
+    found = driver_candidates.candidates(driver.root)
+    for name in ("libGL.so.1.2.0", "libnvidia-cfg.so.535.1", f"libnvidia-ngx.so.{VERSION}"):
+        found = as_candidate(found, f"{LIB}/{name}", owner=1000, mode=0o777)
+    asked = (DriverCapability.UTILITY, DriverCapability.GRAPHICS)
+    choice = driver_choice.choose(driver.root, found, VERSION, asked)
+    assert {c.catalogue_name for c in choice.files} == {"libnvidia-ml", "nvidia-smi"}
+
+
+def test_the_user_who_makes_the_volume_may_own_the_files(driver, as_candidate, monkeypatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    driver.ldconfig()
+    found = driver_candidates.candidates(driver.root)
+    origin = f"{LIB}/libcuda.so.{VERSION}"
+    for owner in (0, 1000):
+        driver_choice.choose(driver.root, as_candidate(found, origin, owner=owner), VERSION)
+    with pytest.raises(DriverFilesError, match="chown root"):
+        driver_choice.choose(driver.root, as_candidate(found, origin, owner=1001), VERSION)
+
+
+@pytest.mark.parametrize(
+    ("machine", "bits", "says"),
+    [
+        (elf.EM_AARCH64, 64, "it is a file of 64 bits for aarch64, lib64 is for x86_64"),
+        (elf.EM_386, 32, "it is a file of 32 bits for i386, lib64 is for x86_64"),
+        (elf.EM_386, 64, "it is a file of 64 bits for i386, lib64 is for x86_64"),
+        (21, 64, "it is a file of 64 bits for machine 21, lib64 is for x86_64"),
+    ],
+)
+def test_a_library_of_another_machine_is_left_out(driver, make_elf, machine, bits, says) -> None:
+    data = make_elf("libnvidia-cfg.so.1", bits=bits, machine=machine)
+    driver.library(f"{LIB}/libnvidia-cfg.so.{VERSION}", data=data)
+    files, _symlinks, warnings = chosen(driver)
+    assert f"lib64/libnvidia-cfg.so.{VERSION}" not in files
+    assert warnings == (f"left out {LIB}/libnvidia-cfg.so.{VERSION}: {says}",)
+
+
+def test_a_32_bit_directory_takes_no_other_twin_than_i386(driver, make_elf) -> None:
+    data = make_elf("libnvidia-ml.so.1", bits=32, machine=40)
+    driver.library(f"/usr/lib32/libnvidia-ml.so.{VERSION}", data=data, bits=32)
+    files, _symlinks, warnings = chosen(driver)
+    assert f"lib/libnvidia-ml.so.{VERSION}" not in files
+    assert "for machine 40, lib is for i386" in warnings[0]

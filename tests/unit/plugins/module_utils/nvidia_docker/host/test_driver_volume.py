@@ -58,7 +58,7 @@ def test_a_volume_is_hard_links_and_relative_links(root, driver) -> None:
     assert (made.path / "bin/nvidia-smi").stat().st_ino == driver.path(
         "/usr/lib/nvidia/current/nvidia-smi"
     ).stat().st_ino
-    assert sorted(os.listdir(made.path)) == ["bin", "lib", "lib64", "manifest.json"]
+    assert sorted(os.listdir(made.path)) == ["bin", "lib", "lib64", "manifest.json", "share"]
     for directory in (root, root / "nvidia_driver", made.path, made.path / "lib64"):
         assert directory.stat().st_mode & 0o7777 == 0o755
     assert store(root) == [f".{VERSION}.lock", VERSION]
@@ -78,7 +78,7 @@ def test_directories_are_readable_under_any_umask(root, driver) -> None:
 def test_the_manifest_says_what_is_in_it(root, driver) -> None:
     made = driver_volume.create(root, VERSION, driver.root)
     data = json.loads((made.path / "manifest.json").read_text())
-    assert (data["format"], data["driver_version"]) == (1, VERSION)
+    assert (data["format"], data["driver_version"]) == (2, VERSION)
     record = data["records"][0]
     status = driver.path(f"{LIB}/{LIBRARY}").stat()
     assert record["origin"] == f"{LIB}/{LIBRARY}"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host import (
-    driver_root,
+    driver_candidates,
     manifest,
 )
 
@@ -26,6 +26,8 @@ LIBRARY = f"libcuda.so.{VERSION}"
 )
 def test_how_the_files_came_in_is_one_word(links, kind) -> None:
     """Files that were left out don't count."""
-    candidate = driver_root.Candidate("lib64", "libcuda", LIBRARY, f"{LIB}/{LIBRARY}", 1, 2, 3)
+    candidate = driver_candidates.Candidate(
+        "lib64", "libcuda", LIBRARY, f"{LIB}/{LIBRARY}", 1, 2, 3, 0, 0o644
+    )
     records = tuple(manifest.Record(candidate, link) for link in links)
     assert manifest.Manifest(VERSION, records, (), ()).link == kind

@@ -108,7 +108,7 @@ def other_file_system(tmp_path):
 
 def test_files_of_another_file_system_are_copied(other_file_system, driver) -> None:
     root = other_file_system / "volumes"
-    driver.path(f"{LIB}/{LIBRARY}").chmod(0o777)
+    driver.path(f"{LIB}/{LIBRARY}").chmod(0o4755)
     made = driver_volume.create(root, VERSION, driver.root)
     assert made.link == "copy"
     copy, origin = made.path / LIBCUDA, driver.path(f"{LIB}/{LIBRARY}")

@@ -9,6 +9,9 @@ import os
 import shutil
 
 import pytest
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.errors import (
+    DriverFilesError,
+)
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host import (
     driver_volume,
 )
@@ -33,25 +36,25 @@ DAMAGES = {
     ),
     "manifest cut off": (
         lambda path, driver: os.truncate(path / "manifest.json", 100),
-        "manifest.json is not one of format 1",
+        "manifest.json is not one of format 2",
     ),
     "manifest of another format": (
         lambda path, driver: (path / "manifest.json").write_text('{"format": 99}'),
-        "manifest.json is not one of format 1",
+        "manifest.json is not one of format 2",
     ),
     "manifest is a list": (
         lambda path, driver: (path / "manifest.json").write_text("[]"),
-        "manifest.json is not one of format 1",
+        "manifest.json is not one of format 2",
     ),
     "manifest nested deeply": (
         lambda path, driver: (path / "manifest.json").write_text("[" * 100000),
-        "manifest.json is not one of format 1",
+        "manifest.json is not one of format 2",
     ),
     "manifest with a path out of the volume": (
         lambda path, driver: (path / "manifest.json").write_text(
             (path / "manifest.json").read_text().replace("lib64/libcuda.so.1", "lib64/../../x")
         ),
-        "manifest.json is not one of format 1",
+        "manifest.json is not one of format 2",
     ),
     "manifest is a link": (
         lambda path, driver: [
@@ -114,6 +117,18 @@ DAMAGES = {
         ],
         f"{LIB}/libnvcuvid.so.{VERSION} is new on this host",
     ),
+    "driver file's mode changed": (
+        lambda path, driver: driver.path(f"{LIB}/{LIBRARY}").chmod(0o600),
+        f"{LIB}/{LIBRARY} is another file than before",
+    ),
+    "configuration file added": (
+        lambda path, driver: driver.file("/etc/glvnd/egl_vendor.d/10_nvidia.json", "{}"),
+        "/etc/glvnd/egl_vendor.d/10_nvidia.json is new on this host",
+    ),
+    "stray directory of a configuration file": (
+        lambda path, driver: (path / "share/glvnd").mkdir(),
+        "share/glvnd does not belong there",
+    ),
     "driver file gone": (
         lambda path, driver: driver.path(f"/usr/lib32/{LIBRARY}").unlink(),
         f"/usr/lib32/{LIBRARY} is no longer there",
@@ -136,8 +151,30 @@ def test_what_is_not_right_is_made_again(root, driver, snapshot, damage, says) -
     assert made.files == comparison.files
     assert driver_volume.compare(root, VERSION, driver.root).before == comparison.after
     assert not driver_volume.create(root, VERSION, driver.root).changed
-    assert sorted(os.listdir(path)) == ["bin", "lib", "lib64", "manifest.json"]
+    assert sorted(os.listdir(path)) == ["bin", "lib", "lib64", "manifest.json", "share"]
     assert sorted(os.listdir(root / "nvidia_driver")) == [f".{VERSION}.lock", VERSION]
+
+
+def test_a_directory_of_a_configuration_file_has_to_be_right(root, driver) -> None:
+    driver.file("/usr/share/vulkan/icd.d/nvidia_icd.json", "{}")
+    path = driver_volume.create(root, VERSION, driver.root).path
+    assert (path / "share/vulkan/icd.d/nvidia_icd.json").read_text() == "{}"
+    assert not driver_volume.create(root, VERSION, driver.root).changed
+    (path / "share/vulkan").chmod(0o777)
+    comparison = driver_volume.compare(root, VERSION, driver.root)
+    assert comparison.differences == (f"{path}/share/vulkan has mode 0777",)
+    assert driver_volume.create(root, VERSION, driver.root).changed
+    assert (path / "share/vulkan").stat().st_mode & 0o7777 == 0o755
+
+
+def test_a_changed_owner_is_seen(root, driver) -> None:
+    """By root's eyes: the file would be refused now, so it has to be looked at again."""
+    driver_volume.create(root, VERSION, driver.root)
+    if os.geteuid() != 0:
+        pytest.skip("only root can give files away")
+    os.chown(driver.path(f"{LIB}/{LIBRARY}"), 1000, -1)
+    with pytest.raises(DriverFilesError, match="chown root"):
+        driver_volume.compare(root, VERSION, driver.root)
 
 
 def test_writing_into_a_linked_file_is_no_difference(root, driver) -> None:
