@@ -106,7 +106,10 @@ def _beside(root: DriverRoot, located: Iterable[Located]) -> Iterator[Located]:
     for where in located:
         for path in (where.path, root.resolve(where.path) or where.path):
             place = path.rpartition("/")[0]
-            places += [(place, where.directory), (place.rpartition("/")[0], where.directory)]
+            places.append((place, where.directory))
+            above, _separator, name = place.rpartition("/")
+            if name.startswith("nvidia"):
+                places.append((above, where.directory))
     for place, directory in dict.fromkeys(places):
         yield from _beside_in(place, directory)
 
