@@ -12,6 +12,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from ..driver_files import DriverCapability
 from .driver_candidates import DIRECTORIES, Candidate
 from .driver_choice import SAFE_NAME
 
@@ -25,6 +26,7 @@ class Link(Enum):
     """How a file came into the volume."""
 
     HARD = "hard"
+    REFLINK = "reflink"
     COPY = "copy"
 
 
@@ -39,6 +41,7 @@ class Record:
 @dataclass(frozen=True)
 class Manifest:
     driver_version: str
+    capabilities: frozenset[DriverCapability]
     records: tuple[Record, ...]
     symlinks: tuple[tuple[str, str], ...]
     warnings: tuple[str, ...]
@@ -56,7 +59,7 @@ class Manifest:
 
     @property
     def link(self) -> str:
-        """``hard``, ``copy``, or ``mixed`` if some files had to be copied."""
+        """``hard``, ``reflink``, ``copy``, or ``mixed`` if not all files came in one way."""
         kinds = {record.link.value for record in self.records if record.link is not None}
         return kinds.pop() if len(kinds) == 1 else "mixed"
 
@@ -65,6 +68,7 @@ class Manifest:
         data = {
             "format": FORMAT,
             "driver_version": self.driver_version,
+            "capabilities": sorted(one.value for one in self.capabilities),
             "records": [
                 {**asdict(record.candidate), "link": record.link and record.link.value}
                 for record in self.records
@@ -92,6 +96,7 @@ def read(directory: Path) -> Manifest:
             raise ValueError("another format")
         return Manifest(
             driver_version=_of(str, data["driver_version"]),
+            capabilities=frozenset(DriverCapability(one) for one in data["capabilities"]),
             records=tuple(_record(item) for item in data["records"]),
             symlinks=tuple((_path(name), _of(str, to)) for name, to in data["symlinks"].items()),
             warnings=tuple(_of(str, warning) for warning in data["warnings"]),

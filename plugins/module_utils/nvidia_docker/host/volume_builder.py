@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import os
 import shutil
 import stat
@@ -19,24 +20,33 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from ..driver_files import DriverCapability
 from ..errors import DriverVolumeError
 from .driver_candidates import TOP_DIRECTORIES, Candidate, directories_of
 from .driver_choice import Choice
 from .durable import sync_directory
 from .manifest import FILE_NAME, Link, Manifest, Record
-from .volume_check import DIRECTORY_MODE
+from .volume_store import DIRECTORY_MODE
 
 _NO_HARD_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS)
 """Another file system; a file system without links, or fs.protected_hardlinks; too many links."""
+_FICLONE = 0x40049409
+"""ioctl_ficlone(2): the copy shares the blocks of the original (Btrfs, XFS, Bcachefs)."""
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
 
 def build(
-    directory: Path, root: Path, found: tuple[Candidate, ...], choice: Choice, version: str
+    directory: Path,
+    root: Path,
+    found: tuple[Candidate, ...],
+    choice: Choice,
+    version: str,
+    capabilities: frozenset[DriverCapability],
+    hard_links_only: bool,
 ) -> Manifest:
     """Fill the empty ``directory`` with what was chosen and write its manifest, all on disk.
 
-    Raises OSError, or DriverVolumeError if a driver file changes meanwhile.
+    Raises OSError, or DriverVolumeError if a driver file changes meanwhile or can't be linked.
     """
     os.chmod(directory, DIRECTORY_MODE)
     directories = directories_of(candidate.path for candidate in choice.files)
@@ -47,12 +57,12 @@ def build(
     records = []
     for candidate in found:
         if candidate in chosen:
-            records.append(_bring(directory, root, candidate))
+            records.append(_bring(directory, root, candidate, hard_links_only))
         else:
             records.append(Record(candidate, None))
     for path, target in choice.symlinks:
         os.symlink(target, directory / path)
-    manifest = Manifest(version, tuple(records), choice.symlinks, choice.warnings)
+    manifest = Manifest(version, capabilities, tuple(records), choice.symlinks, choice.warnings)
     with _new_file(directory / FILE_NAME, 0o644) as descriptor:
         _write(descriptor, manifest.to_json().encode())
     for name in (*directories, "."):
@@ -60,7 +70,7 @@ def build(
     return manifest
 
 
-def _bring(directory: Path, root: Path, candidate: Candidate) -> Record:
+def _bring(directory: Path, root: Path, candidate: Candidate, hard_links_only: bool) -> Record:
     source = str(root).rstrip("/") + candidate.origin
     target = directory / candidate.path
     try:
@@ -68,8 +78,13 @@ def _bring(directory: Path, root: Path, candidate: Candidate) -> Record:
     except OSError as error:
         if error.errno not in _NO_HARD_LINK:
             raise
-        _copy(source, target, candidate)
-        return Record(candidate, Link.COPY)
+        if hard_links_only:
+            raise DriverVolumeError(
+                f"no hard link to {source} can be made in {directory.parent} "
+                f"({os.strerror(error.errno)}): use a directory on the same file system, "
+                "or allow copies"
+            ) from error
+        return Record(candidate, _copy(source, target, candidate))
     status = os.lstat(target)
     if not stat.S_ISREG(status.st_mode) or status.st_size != candidate.size:
         raise _changed(source)
@@ -77,15 +92,17 @@ def _bring(directory: Path, root: Path, candidate: Candidate) -> Record:
     return Record(replace(candidate, inode=status.st_ino), Link.HARD)
 
 
-def _copy(source: str, target: Path, candidate: Candidate) -> None:
+def _copy(source: str, target: Path, candidate: Candidate) -> Link:
     descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     with open(descriptor, "rb") as original:
         status = os.fstat(descriptor)
         if (status.st_ino, status.st_size) != (candidate.inode, candidate.size):
             raise _changed(source)
         with _new_file(target, stat.S_IMODE(status.st_mode) & DIRECTORY_MODE) as copy:
-            with open(copy, "wb", closefd=False) as file:
-                shutil.copyfileobj(original, file, 1024 * 1024)
+            link = _clone(descriptor, copy)
+            if link is Link.COPY:
+                with open(copy, "wb", closefd=False) as file:
+                    shutil.copyfileobj(original, file, 1024 * 1024)
             # The origin's time is how a later look sees that the origin was written to.
             os.utime(copy, ns=(status.st_atime_ns, candidate.modified_ns))
             after = os.fstat(descriptor)
@@ -94,6 +111,16 @@ def _copy(source: str, target: Path, candidate: Candidate) -> None:
                 candidate.size,
             ):
                 raise _changed(source)
+    return link
+
+
+def _clone(original: int, copy: int) -> Link:
+    """Share the original's blocks; ``COPY`` if the file system can't, and nothing was done."""
+    try:
+        fcntl.ioctl(copy, _FICLONE, original)
+    except OSError:
+        return Link.COPY
+    return Link.REFLINK
 
 
 def _changed(source: str) -> DriverVolumeError:

@@ -13,8 +13,7 @@ from pathlib import Path
 from . import manifest as manifests
 from .driver_candidates import Candidate, directories_of
 from .manifest import Link, Manifest, Record
-
-DIRECTORY_MODE = 0o755
+from .volume_store import DIRECTORY_MODE, status_of
 
 
 def differences(
@@ -24,34 +23,30 @@ def differences(
 
     Only stat calls: the same candidates as when it was made give the same choice.
     """
-    if manifest.driver_version != version:
-        return (f"its manifest is of driver {manifest.driver_version}",)
-    recorded = {(r.candidate.path, r.candidate.origin): r for r in manifest.records}
+    recorded = {(r.candidate.path, r.candidate.origin): r.candidate for r in manifest.records}
     current = {(c.path, c.origin): c for c in found}
     unlike = [f"{origin} is new on this host" for _path, origin in current.keys() - recorded.keys()]
     unlike += [f"{origin} is no longer there" for _path, origin in recorded.keys() - current.keys()]
     if list(recorded) != list(current) and not unlike:
         unlike.append("the order in the loader's cache changed")
-    for key, candidate in current.items():
-        record = recorded.get(key)
-        if record is not None and not _is_same(candidate, record):
-            unlike.append(f"{candidate.origin} is another file than before")
+    for key in current.keys() & recorded.keys():
+        if current[key] != recorded[key]:
+            unlike.append(f"{current[key].origin} is another file than before")
     if not unlike:
-        unlike += _disagreements(path, manifest, driver_root)
+        unlike += damages(path, manifest, version)
+    if not unlike:
+        unlike += _other_devices(path, manifest, driver_root)
     return tuple(sorted(unlike))
 
 
-def _is_same(candidate: Candidate, record: Record) -> bool:
-    """A hard link sees writes to its origin by itself; for a copy the origin's time tells."""
-    before = record.candidate
-    same = ("inode", "size", "owner", "mode")
-    return all(getattr(candidate, name) == getattr(before, name) for name in same) and (
-        record.link is not Link.COPY or candidate.modified_ns == before.modified_ns
-    )
+def damages(path: Path, manifest: Manifest, version: str) -> tuple[str, ...]:
+    """Return where the volume at ``path`` is not what its manifest says; only stat calls."""
+    if manifest.driver_version != version:
+        return (f"its manifest is of driver {manifest.driver_version}",)
+    return tuple(sorted(_disagreements(path, manifest)))
 
 
-def _disagreements(path: Path, manifest: Manifest, driver_root: Path) -> Iterator[str]:
-    """Yield where the tree is not as the manifest says."""
+def _disagreements(path: Path, manifest: Manifest) -> Iterator[str]:
     directories = directories_of(manifest.paths)
     for directory in (path, *(path / name for name in directories)):
         status = status_of(directory)
@@ -65,19 +60,36 @@ def _disagreements(path: Path, manifest: Manifest, driver_root: Path) -> Iterato
     for stray in sorted(set(_names(path, directories)) - expected):
         yield f"{stray} does not belong there"
     for record in manifest.files:
-        candidate = record.candidate
-        status = status_of(path / candidate.path)
+        name = record.candidate.path
+        status = status_of(path / name)
         if status is None or not stat.S_ISREG(status.st_mode):
-            yield f"{candidate.path} is missing"
-        elif record.link is Link.HARD:
-            origin = status_of(Path(str(driver_root).rstrip("/") + candidate.origin))
-            if origin is None or (status.st_dev, status.st_ino) != (origin.st_dev, origin.st_ino):
-                yield f"{candidate.path} is not {candidate.origin}"
-        elif (status.st_size, status.st_mtime_ns) != (candidate.size, candidate.modified_ns):
-            yield f"{candidate.path} was changed"
+            yield f"{name} is missing"
+        elif not _is_as_recorded(status, record):
+            yield f"{name} was changed"
     for name, target in manifest.symlinks:
         if not (path / name).is_symlink() or os.readlink(path / name) != target:
             yield f"{name} does not lead to {target}"
+
+
+def _is_as_recorded(status: os.stat_result, record: Record) -> bool:
+    """A copy has an inode of its own, the time of its origin, and is for nobody else to write."""
+    candidate, mode = record.candidate, stat.S_IMODE(status.st_mode)
+    if (status.st_size, status.st_mtime_ns) != (candidate.size, candidate.modified_ns):
+        return False
+    if record.link is Link.HARD:
+        return (status.st_ino, mode) == (candidate.inode, candidate.mode)
+    return mode == candidate.mode & DIRECTORY_MODE and status.st_uid in (0, os.geteuid())
+
+
+def _other_devices(path: Path, manifest: Manifest, driver_root: Path) -> Iterator[str]:
+    """Yield hard links whose inode is their origin's by number only."""
+    base = str(driver_root).rstrip("/")
+    for record in manifest.files:
+        if record.link is Link.HARD:
+            status = status_of(path / record.candidate.path)
+            origin = status_of(Path(base + record.candidate.origin))
+            if status is None or origin is None or not os.path.samestat(status, origin):
+                yield f"{record.candidate.path} is not {record.candidate.origin}"
 
 
 def tree(path: Path, manifest: Manifest | None) -> tuple[str, ...]:
@@ -88,7 +100,7 @@ def tree(path: Path, manifest: Manifest | None) -> tuple[str, ...]:
     copies = {
         record.candidate.path: record.candidate.inode
         for record in (manifest.files if manifest else ())
-        if record.link is Link.COPY
+        if record.link is not Link.HARD
     }
     lines = []
     directories = directories_of(manifest.paths if manifest else ())
@@ -116,11 +128,3 @@ def _names(path: Path, expected: Container[str]) -> Iterator[str]:
             relative = name if inside == "." else f"{inside}/{name}"
             if name in files or relative not in expected:
                 yield relative
-
-
-def status_of(path: Path) -> os.stat_result | None:
-    """Return lstat's answer, ``None`` if there is no such name."""
-    try:
-        return os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return None

@@ -21,9 +21,7 @@ from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.erro
 )
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host import (
     driver_volume,
-)
-from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.injection import (
-    VolumeName,
+    volume_store,
 )
 
 ROOT = Path(__file__).resolve().parents[6]
@@ -122,6 +120,59 @@ def test_warnings_are_repeated_from_the_manifest(root, driver) -> None:
     assert first.warnings == second.warnings != ()
 
 
+def test_capabilities_are_kept_unless_others_are_asked_for(root, driver) -> None:
+    """A maker that was told none keeps those of the volume that it repairs."""
+    compute = driver_volume.Wanted.of(["compute"], "auto")
+    made = driver_volume.create(root, VERSION, driver.root, compute)
+    assert made.files == ("lib64/libcuda.so", "lib64/libcuda.so.1", LIBCUDA)
+    assert not driver_volume.create(root, VERSION, driver.root).changed
+    (made.path / LIBCUDA).unlink()
+    assert driver_volume.create(root, VERSION, driver.root).files == made.files
+    everything = driver_volume.Wanted.of(["all"], "auto")
+    reasons = driver_volume.compare(root, VERSION, driver.root, everything).differences
+    assert reasons == (
+        "it is for compute, asked for is compat32, compute, display, graphics, ngx, utility, video",
+    )
+    assert driver_volume.create(root, VERSION, driver.root, everything).files == FILES
+
+
+@pytest.mark.parametrize(
+    ("words", "capabilities"),
+    [
+        (["video"], {"video", "compute"}),
+        (["display", "ngx"], {"display", "graphics", "ngx"}),
+        (["utility", "utility"], {"utility"}),
+        ([], set()),
+    ],
+)
+def test_what_capabilities_bring(root, driver, words, capabilities) -> None:
+    wanted = driver_volume.Wanted.of(words, "auto")
+    driver_volume.create(root, VERSION, driver.root, wanted)
+    data = json.loads((root / "nvidia_driver" / VERSION / "manifest.json").read_text())
+    assert set(data["capabilities"]) == capabilities
+
+
+def test_an_unknown_capability_is_named() -> None:
+    with pytest.raises(InvalidInput, match="unknown driver capability 'cuda': known are compute"):
+        driver_volume.Wanted.of(["cuda"], "auto")
+
+
+@pytest.mark.parametrize(
+    ("loaded", "says"),
+    [
+        ("535.1", "are of version 550.54.15, but the loaded kernel module is 535.1: reboot"),
+        (None, None),
+        (VERSION, None),
+    ],
+)
+def test_the_files_must_be_the_loaded_drivers(driver, loaded, says) -> None:
+    if says is None:
+        assert driver_volume.installed_version(driver.root, loaded) == VERSION
+        return
+    with pytest.raises(DriverFilesError, match=says):
+        driver_volume.installed_version(driver.root, loaded)
+
+
 # What cannot be asked for.
 
 
@@ -133,8 +184,8 @@ def test_hostile_versions(root, driver, version) -> None:
     for action in (
         lambda: driver_volume.create(root, version, driver.root),
         lambda: driver_volume.compare(root, version, driver.root),
-        lambda: driver_volume.remove(root, VolumeName(version)),
-        lambda: driver_volume.mount_point(root, VolumeName(version)),
+        lambda: volume_store.remove(root, version),
+        lambda: volume_store.mount_point(root, version),
         lambda: driver_volume.content(root, version),
     ):
         with pytest.raises(InvalidInput, match="invalid driver version"):
@@ -176,8 +227,8 @@ def test_a_root_in_a_file_is_one_sentence(driver, tmp_path) -> None:
 
 
 def test_remove(root, driver) -> None:
-    name = VolumeName(VERSION)
-    assert driver_volume.remove(root, name) is False
+    name = VERSION
+    assert volume_store.remove(root, name) is False
     assert not root.exists()
     driver_volume.create(root, VERSION, driver.root)
     origin = driver.path(f"{LIB}/{LIBRARY}")
@@ -185,12 +236,12 @@ def test_remove(root, driver) -> None:
         driver_volume.content(root, VERSION)[1]
         == driver_volume.compare(root, VERSION, driver.root).before
     )
-    assert driver_volume.remove(root, name) is True
-    assert (store(root), driver_volume.remove(root, name)) == ([], False)
+    assert volume_store.remove(root, name) is True
+    assert (store(root), volume_store.remove(root, name)) == ([], False)
     assert origin.exists()
     assert driver_volume.content(root, VERSION)[1] is None
     with pytest.raises(UnknownVolume, match=f"^no such volume: nvidia_driver_{VERSION}$"):
-        driver_volume.mount_point(root, name)
+        volume_store.mount_point(root, name)
     assert driver_volume.create(root, VERSION, driver.root).changed
 
 
@@ -199,23 +250,19 @@ def test_remove_of_a_link_leaves_its_target(root, tmp_path) -> None:
     (tmp_path / "precious").mkdir()
     (root / "nvidia_driver/1.2").symlink_to(tmp_path / "precious")
     with pytest.raises(UnknownVolume):
-        driver_volume.mount_point(root, VolumeName("1.2"))
-    assert driver_volume.remove(root, VolumeName("1.2")) is True
+        volume_store.mount_point(root, "1.2")
+    assert volume_store.remove(root, "1.2") is True
     assert (tmp_path / "precious").is_dir()
 
 
 def test_list_has_volumes_only_oldest_first(root, driver) -> None:
-    assert driver_volume.list_volumes(root) == ()
+    assert volume_store.list_volumes(root) == ()
     made = driver_volume.create(root, VERSION, driver.root)
     for name in ("1000.1", "375.26", "..x", "v1", f".{VERSION}.deadbeef"):
         (root / "nvidia_driver" / name).mkdir()
     (root / "nvidia_driver/1.2").write_text("")
-    assert [str(name) for name in driver_volume.list_volumes(root)] == [
-        "nvidia_driver_375.26",
-        f"nvidia_driver_{VERSION}",
-        "nvidia_driver_1000.1",
-    ]
-    assert driver_volume.mount_point(root, VolumeName(VERSION)) == made.path
+    assert volume_store.list_volumes(root) == ("375.26", VERSION, "1000.1")
+    assert volume_store.mount_point(root, VERSION) == made.path
 
 
 # Several processes.

@@ -21,6 +21,7 @@ LIBRARY = f"libcuda.so.{VERSION}"
     [
         ((manifest.Link.HARD, None), "hard"),
         ((manifest.Link.COPY, manifest.Link.COPY), "copy"),
+        ((manifest.Link.REFLINK, None), "reflink"),
         ((manifest.Link.HARD, manifest.Link.COPY), "mixed"),
     ],
 )
@@ -30,4 +31,4 @@ def test_how_the_files_came_in_is_one_word(links, kind) -> None:
         "lib64", "libcuda", LIBRARY, f"{LIB}/{LIBRARY}", 1, 2, 3, 0, 0o644
     )
     records = tuple(manifest.Record(candidate, link) for link in links)
-    assert manifest.Manifest(VERSION, records, (), ()).link == kind
+    assert manifest.Manifest(VERSION, frozenset(), records, (), ()).link == kind

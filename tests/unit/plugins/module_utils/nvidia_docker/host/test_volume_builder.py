@@ -11,9 +11,13 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.errors import (
+    DriverVolumeError,
+)
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host import (
     driver_volume,
     volume_builder,
+    volume_store,
 )
 
 LIB = "/usr/lib/x86_64-linux-gnu"
@@ -91,7 +95,7 @@ def test_a_failed_builder_leaves_what_was_there(
     if there:
         assert snapshot(path) == before
     else:
-        assert driver_volume.list_volumes(root) == ()
+        assert volume_store.list_volumes(root) == ()
     assert driver_volume.create(root, VERSION, driver.root).changed
     assert store(root) == [f".{VERSION}.lock", VERSION]
 
@@ -117,6 +121,22 @@ def test_files_of_another_file_system_are_copied(other_file_system, driver) -> N
     assert not driver_volume.create(root, VERSION, driver.root).changed
     comparison = driver_volume.compare(root, VERSION, driver.root)
     assert comparison.before == comparison.after
+
+
+def test_copies_can_be_refused(other_file_system, driver) -> None:
+    """A volume of copies that is there is not good enough either."""
+    root = other_file_system / "volumes"
+    hard = driver_volume.Wanted.of(["all"], "hard")
+    says = rf"^no hard link to {driver.root}/.* can be made in .*: use .* or allow copies$"
+    with pytest.raises(DriverVolumeError, match=says):
+        driver_volume.create(root, VERSION, driver.root, hard)
+    assert store(root) == [f".{VERSION}.lock"]
+    driver_volume.create(root, VERSION, driver.root)
+    comparison = driver_volume.compare(root, VERSION, driver.root, hard)
+    assert comparison.differences == ("its files came by copy, asked for are hard links",)
+    with pytest.raises(DriverVolumeError, match=says):
+        driver_volume.create(root, VERSION, driver.root, hard)
+    assert driver_volume.unfit(root, VERSION) == ()
 
 
 @pytest.mark.parametrize("written", ["origin", "copy"])

@@ -11,6 +11,7 @@ import shutil
 import pytest
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.errors import (
     DriverFilesError,
+    UnknownVolume,
 )
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host import (
     driver_volume,
@@ -70,7 +71,7 @@ DAMAGES = {
     ),
     "library is another file": (
         lambda path, driver: [(path / LIBCUDA).unlink(), (path / LIBCUDA).write_bytes(b"x")],
-        f"{LIBCUDA} is not {LIB}/{LIBRARY}",
+        f"{LIBCUDA} was changed",
     ),
     "link missing": (
         lambda path, driver: (path / "lib64/libcuda.so.1").unlink(),
@@ -177,12 +178,80 @@ def test_a_changed_owner_is_seen(root, driver) -> None:
         driver_volume.compare(root, VERSION, driver.root)
 
 
-def test_writing_into_a_linked_file_is_no_difference(root, driver) -> None:
-    """The same inode and size: the volume has the new content already."""
-    made = driver_volume.create(root, VERSION, driver.root)
-    with open(driver.path(f"{LIB}/{LIBRARY}"), "r+b") as file:
+def overwrite(path) -> None:
+    """Other content, in place, of the same length."""
+    with open(path, "r+b") as file:
         file.seek(4000)
         file.write(b"new")
-    os.utime(driver.path(f"{LIB}/{LIBRARY}"), (1, 1))
-    assert not driver_volume.create(root, VERSION, driver.root).changed
+
+
+def test_a_file_that_is_written_to_is_looked_at_again(root, driver) -> None:
+    """The same inode and size, but what it needs or is called may have changed."""
+    made = driver_volume.create(root, VERSION, driver.root)
+    overwrite(driver.path(f"{LIB}/{LIBRARY}"))
+    assert driver_volume.create(root, VERSION, driver.root).changed
     assert b"new" in (made.path / LIBCUDA).read_bytes()
+
+
+# What containers may be given.
+
+
+def upgrade_packages(driver) -> None:
+    """Another driver's files; the module of the old one is still loaded."""
+    for name in ("libcuda", "libnvidia-ml"):
+        driver.path(f"{LIB}/{name}.so.{VERSION}").unlink()
+        driver.path(f"{LIB}/{name}.so.1").unlink()
+        driver.library(f"{LIB}/{name}.so.570.1", f"{name}.so.1")
+    driver.ldconfig()
+
+
+def test_a_volume_outlives_the_files_it_was_made_of(root, driver) -> None:
+    """The package manager replaced them; until the reboot containers need the old ones."""
+    driver_volume.create(root, VERSION, driver.root)
+    upgrade_packages(driver)
+    assert driver_volume.unfit(root, VERSION) == ()
+    with pytest.raises(DriverFilesError):
+        driver_volume.compare(root, VERSION, driver.root)
+
+
+OF_THE_HOST_ONLY = (
+    "driver file replaced by the packager",
+    "driver file added",
+    "driver file gone",
+    "configuration file added",
+)
+"""Damages that the volume itself does not have."""
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_a_damaged_volume_is_not_given(root, driver, name) -> None:
+    """By the volume's own manifest; what happened to the host's files alone does not matter."""
+    path = driver_volume.create(root, VERSION, driver.root).path
+    damage, says = DAMAGES[name]
+    damage(path, driver)
+    reasons = driver_volume.unfit(root, VERSION)
+    if name == "driver file's mode changed":
+        assert reasons == (f"{LIBCUDA} was changed",)
+    elif name in OF_THE_HOST_ONLY:
+        assert reasons == ()
+    else:
+        assert says in "\n".join(reasons)
+
+
+def test_a_file_overwritten_in_place_is_not_given(root, driver) -> None:
+    """By an upgrade that writes into the old files, through the hard link."""
+    driver_volume.create(root, VERSION, driver.root)
+    overwrite(driver.path(f"{LIB}/{LIBRARY}"))
+    assert driver_volume.unfit(root, VERSION) == (f"{LIBCUDA} was changed",)
+
+
+def test_a_volume_of_another_version_is_not_given(root, driver) -> None:
+    """A directory that was renamed by hand."""
+    path = driver_volume.create(root, VERSION, driver.root).path
+    path.rename(path.with_name("570.1"))
+    assert driver_volume.unfit(root, "570.1") == (f"its manifest is of driver {VERSION}",)
+
+
+def test_a_missing_volume_is_unknown(root) -> None:
+    with pytest.raises(UnknownVolume, match=r"^no such volume: nvidia_driver_570\.1$"):
+        driver_volume.unfit(root, "570.1")
