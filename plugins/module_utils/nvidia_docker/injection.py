@@ -25,13 +25,19 @@ _VERSION = re.compile(r"[0-9]+(\.[0-9]+)*")
 
 @dataclass(frozen=True)
 class VolumeName:
-    """``nvidia_driver_550.54.15``: the driver volume of one driver version."""
+    """``nvidia_driver_550.54.15``: the driver volume of one driver version.
 
-    version: str
+    ``nvidia_driver``, the stable name: that of whatever driver is loaded when it is mounted.
+    """
+
+    version: str | None
+    """``None`` for the stable name."""
 
     @classmethod
     def parse(cls, text: str) -> VolumeName:
         """Read a Docker volume name. Raises UnknownVolume with v1's texts."""
+        if text == VOLUME_KIND:
+            return STABLE_NAME
         kind, separator, version = text.rpartition("_")
         if (
             not separator
@@ -44,7 +50,10 @@ class VolumeName:
         return cls(version)
 
     def __str__(self) -> str:
-        return f"{VOLUME_KIND}_{self.version}"
+        return VOLUME_KIND if self.version is None else f"{VOLUME_KIND}_{self.version}"
+
+
+STABLE_NAME = VolumeName(None)
 
 
 @dataclass(frozen=True)

@@ -81,6 +81,11 @@ def require_driver(host: Host) -> str:
     return host.driver.version
 
 
+def module_version(root: Path = _ROOT) -> str | None:
+    """Return the version of the loaded kernel module, ``None`` if none is loaded or tells."""
+    return kernel.module_version(root)
+
+
 def describe(host: Host, root: Path = _ROOT) -> tuple[DeviceDetails, ...]:
     """Return the details of ``host.devices``, in the same order.
 

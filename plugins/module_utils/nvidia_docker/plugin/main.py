@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import signal
 import socket
 import sys
@@ -15,8 +14,9 @@ from pathlib import Path
 
 from .. import __version__
 from ..errors import NvidiaDockerError
-from ..host import discovery, driver_volume, modprobe
-from . import remote_api, volume_driver
+from ..host import discovery, modprobe, volume_store
+from ..host.volume_maker import RemoteVolumeMaker
+from . import remote_api, systemd, volume_driver
 from .server import Server, listen_tcp, listen_unix
 from .state import State
 
@@ -53,13 +53,18 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         allow_abbrev=False,
     )
     for flag, default, meaning in (
-        ("d", driver_volume.VOLUMES_ROOT, "where the driver volumes are stored"),
+        ("d", volume_store.VOLUMES_ROOT, "where the driver volumes are stored"),
         ("l", LISTEN, "address of the REST API; :3476 is every interface"),
         ("s", SOCKET_DIRECTORY, f"directory of the plugin socket {SOCKET_NAME}"),
     ):
         parser.add_argument(
             f"-{flag}", f"--{flag}", dest=flag, default=default, help=f"{meaning} ({default})"
         )
+    parser.add_argument(
+        "--volume-maker",
+        metavar="SOCKET",
+        help="unix socket of a process that makes the driver volumes (this process makes them)",
+    )
     parser.add_argument("-v", "--v", "--version", dest="version", action="store_true")
     parser.add_argument("ignored", nargs="*", help=argparse.SUPPRESS)
     return parser.parse_args(argv)
@@ -70,17 +75,28 @@ def _serve(options: argparse.Namespace) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: server.stop())
     _load_unified_memory()
-    state = State(Path(options.d).absolute(), discovery.discover, discovery.describe)
+    root = Path(options.d).absolute()
+    maker = RemoteVolumeMaker(Path(options.volume_maker)) if options.volume_maker else None
+    state = State(root, discovery.discover, discovery.describe, maker)
     _look_at_the_machine(state)
     logger.info("Provisioning volumes at %s", options.d)
-    rest = listen_tcp(options.l)
-    plugin = listen_unix(Path(options.s) / SOCKET_NAME)
+    passed = systemd.listeners()
+    plugin = [one for one in passed if one.family == socket.AF_UNIX]
+    rest = [one for one in passed if one.family != socket.AF_UNIX]
+    if not rest:
+        rest.append(listen_tcp(options.l))
+    if not plugin:
+        path = Path(options.s) / SOCKET_NAME
+        plugin.append(listen_unix(path))
+        server.remove_when_stopped(path)
     logger.info("Serving plugin API at %s", options.s)
-    server.add(plugin, volume_driver.API, state)
+    for listener in plugin:
+        server.add(listener, volume_driver.API, state)
     logger.info("Serving remote API at %s", options.l)
     name = socket.gethostname().lower()
-    server.add(rest, remote_api.api({name, name.partition(".")[0]}), state)
-    _tell_systemd("READY=1")
+    for listener in rest:
+        server.add(listener, remote_api.api({name, name.partition(".")[0]}), state)
+    systemd.tell("READY=1")
     server.run()
 
 
@@ -100,12 +116,3 @@ def _look_at_the_machine(state: State) -> None:
         logger.warning("Warning: %s", host.reason)
     for device in host.unreadable:
         logger.warning("Warning: GPU %s can't be used: %s", device.known_as, device.reason)
-
-
-def _tell_systemd(message: str) -> None:
-    """sd_notify(3): a datagram to the socket that the unit's Type=notify names."""
-    address = os.environ.get("NOTIFY_SOCKET")
-    if address:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
-            notify.connect("\0" + address[1:] if address.startswith("@") else address)
-            notify.sendall(message.encode())

@@ -116,9 +116,6 @@ class Server:
     def add(self, listener: socket.socket, api: Api, state: State) -> None:
         """Serve ``api`` on a bound socket."""
         is_unix = listener.family == socket.AF_UNIX
-        if is_unix:
-            file = Path(listener.getsockname())
-            self._files.append((file, file.lstat()))
         self._servers.append(
             self._create(
                 _application(api, state),
@@ -135,6 +132,10 @@ class Server:
                 log_socket_errors=False,
             )
         )
+
+    def remove_when_stopped(self, file: Path) -> None:
+        """Let ``run`` delete this socket file, which ``listen_unix`` has made, in the end."""
+        self._files.append((file, file.lstat()))
 
     def stop(self) -> None:
         """Make ``run`` return; may be called by a signal handler, before it too."""

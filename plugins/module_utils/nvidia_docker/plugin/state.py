@@ -1,8 +1,8 @@
 # Copyright (c) 2026 the gpufleet.nvidia authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the plugin knows between two requests: where the volumes are, and the machine as last
-seen."""
+"""What the plugin knows between two requests: where the volumes are, who makes them, and the
+machine as last seen."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import time
 from pathlib import Path
 from typing import Callable
 
-from ..host.discovery import require_driver
+from ..host.discovery import module_version, require_driver
+from ..host.volume_maker import LocalVolumeMaker, VolumeMaker
 from ..model import DeviceDetails, Host
 
 MAX_AGE_S = 1.0
@@ -26,13 +27,14 @@ class State:
         volumes: Path,
         discover: Callable[[], Host],
         describe: Callable[[Host], tuple[DeviceDetails, ...]],
-        driver_root: Path = Path("/"),
+        maker: VolumeMaker | None = None,
+        module_version: Callable[[], str | None] = module_version,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.volumes = volumes
         """Root of the driver volumes (``-d``)."""
-        self.driver_root = driver_root
-        """Where the driver files are looked for."""
+        self.maker = maker or LocalVolumeMaker(volumes)
+        self._module_version = module_version
         self._discover = discover
         self._describe = describe
         self._clock = clock
@@ -55,14 +57,13 @@ class State:
                 self._described = (host, self._describe(host))
             return self._described
 
-    def loaded_version(self, expected: str) -> str:
-        """Return the version of the loaded driver.
+    def loaded_version(self) -> str:
+        """Return the version of the loaded driver. Raises DriverUnavailable if none is loaded.
 
-        Asks the machine anew if the last picture is not the ``expected`` one: the driver may just
-        have been replaced. Raises DriverUnavailable if none is loaded.
+        The kernel module decides: a library of another version can't talk to it. NVML is asked on
+        machines whose kernel does not tell.
         """
-        version = _loaded(self.host())
-        return version if version == expected else _loaded(self.host(max_age_s=0))
+        return self._module_version() or require_driver(self.host(max_age_s=0))
 
     def _look(self, max_age_s: float) -> Host:
         now = self._clock()
@@ -70,8 +71,3 @@ class State:
             self._host = self._discover()
             self._seen_at = now
         return self._host
-
-
-def _loaded(host: Host) -> str:
-    """The kernel module decides: a library of another version can't talk to it."""
-    return host.driver.module_version or require_driver(host)

@@ -15,9 +15,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Callable
 
-from ..errors import DriverVolumeError, InvalidInput, NvidiaDockerError, UnknownVolume
-from ..host import driver_volume
-from ..injection import VolumeName
+from ..errors import (
+    DriverUnavailable,
+    DriverVolumeError,
+    InvalidInput,
+    NvidiaDockerError,
+    UnknownVolume,
+)
+from ..host import driver_volume, volume_store
+from ..injection import STABLE_NAME, VolumeName
 from ..render import go_json
 from .api import Api, Handler, Request, Response, sentence
 from .state import State
@@ -69,37 +75,39 @@ def activate(request: Request, state: State) -> dict[str, object]:
 def create(request: Request, state: State) -> dict[str, object]:
     """Make the driver volume of the loaded driver; another version has no files to make it from."""
     name = _name(request, "create")
-    if name.version != state.loaded_version(expected=name.version):
+    loaded = state.loaded_version()
+    if name.version not in (None, loaded):
         raise DriverVolumeError(f"invalid volume version: {name}")
-    made = driver_volume.create(state.volumes, name.version, state.driver_root)
-    for warning in made.warnings:
-        logger.warning("Warning: %s", warning)
+    _make(state, loaded)
     return {"Err": None}
 
 
 def remove(request: Request, state: State) -> dict[str, object]:
-    """A volume that does not exist is removed already."""
-    driver_volume.remove(state.volumes, _name(request, "remove"))
+    """A volume that does not exist is removed already, and the stable name has none of its own."""
+    name = _name(request, "remove")
+    if name.version is not None and volume_store.exists(state.volumes, name.version):
+        state.maker.remove(name.version)
     return {"Err": None}
 
 
 def mount(request: Request, state: State) -> dict[str, object]:
-    """Nothing is done but checking: with another driver's files CUDA fails, and says less."""
+    """Give the loaded driver's volume, whole: with another driver's files CUDA fails, and says
+    less."""
     name = _name(request, "mount")
-    path = driver_volume.mount_point(state.volumes, name)
-    loaded = state.loaded_version(expected=name.version)
-    if name.version != loaded:
+    if name.version is not None:
+        volume_store.mount_point(state.volumes, name.version)
+    loaded = state.loaded_version()
+    if name.version not in (None, loaded):
         raise DriverVolumeError(
             f"volume {name} does not fit the loaded driver {loaded}: "
-            f"make the container anew, with {VolumeName(loaded)}"
+            f"make the container anew, with {VolumeName(loaded)} or {STABLE_NAME}"
         )
-    return {"Mountpoint": str(path), "Err": None}
+    return {"Mountpoint": _ready(state, loaded), "Err": None}
 
 
 def path(request: Request, state: State) -> dict[str, object]:
     """Where the volume is, whatever driver is loaded."""
-    name = _name(request, "mount")
-    return {"Mountpoint": str(driver_volume.mount_point(state.volumes, name)), "Err": None}
+    return {"Mountpoint": _where(state, _name(request, "mount")), "Err": None}
 
 
 def unmount(request: Request, state: State) -> dict[str, object]:
@@ -109,16 +117,22 @@ def unmount(request: Request, state: State) -> dict[str, object]:
 
 
 def get(request: Request, state: State) -> dict[str, object]:
-    """One volume by its name."""
-    return {"Volume": _volume(state, _name(request)), "Err": None}
+    """One volume by its name. The stable name always has one: Mount makes what is missing."""
+    name = _name(request)
+    try:
+        return {"Volume": _volume(state, name), "Err": None}
+    except (UnknownVolume, DriverUnavailable):
+        if name != STABLE_NAME:
+            raise
+        return {"Volume": {"Name": str(name)}, "Err": None}
 
 
 def list_volumes(request: Request, state: State) -> dict[str, object]:
-    """All volumes; v1 says null when there are none."""
+    """All volumes, the stable name too if it leads to one; v1 says null when there are none."""
     volumes = []
-    for name in driver_volume.list_volumes(state.volumes):
+    for name in (STABLE_NAME, *map(VolumeName, volume_store.list_volumes(state.volumes))):
         # It may have been removed since.
-        with suppress(UnknownVolume):
+        with suppress(UnknownVolume, DriverUnavailable):
             volumes.append(_volume(state, name))
     return {"Volumes": volumes or None, "Err": None}
 
@@ -157,7 +171,32 @@ def _response(status: int, answer: dict[str, object]) -> Response:
 
 
 def _volume(state: State, name: VolumeName) -> dict[str, object]:
-    return {"Name": str(name), "Mountpoint": str(driver_volume.mount_point(state.volumes, name))}
+    return {"Name": str(name), "Mountpoint": _where(state, name)}
+
+
+def _where(state: State, name: VolumeName) -> str:
+    version = state.loaded_version() if name.version is None else name.version
+    return str(volume_store.mount_point(state.volumes, version))
+
+
+def _make(state: State, version: str) -> None:
+    for warning in state.maker.make(version):
+        logger.warning("Warning: %s", warning)
+
+
+def _ready(state: State, version: str) -> str:
+    """Return the directory of a volume that is right, made (again) if it was not."""
+    try:
+        reasons = driver_volume.unfit(state.volumes, version)
+    except UnknownVolume as error:
+        reasons = (str(error),)
+    if reasons:
+        logger.info("Making %s: %s", VolumeName(version), "; ".join(reasons))
+        _make(state, version)
+        reasons = driver_volume.unfit(state.volumes, version)
+    if reasons:
+        raise DriverVolumeError(f"volume {VolumeName(version)} is damaged: {'; '.join(reasons)}")
+    return str(volume_store.mount_point(state.volumes, version))
 
 
 def _name(request: Request, action: str | None = None) -> VolumeName:

@@ -13,6 +13,7 @@ from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.erro
     UnknownVolume,
 )
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.injection import (
+    STABLE_NAME,
     Injection,
     Mount,
     VolumeName,
@@ -67,6 +68,12 @@ def test_volume_names_are_read_back(version) -> None:
     assert str(VolumeName.parse(f"nvidia_driver_{version}")) == f"nvidia_driver_{version}"
 
 
+def test_the_stable_name_has_no_version() -> None:
+    """v1 had none."""
+    assert VolumeName.parse("nvidia_driver") == STABLE_NAME
+    assert str(STABLE_NAME) == "nvidia_driver"
+
+
 BAD_NAMES = [
     ("my_volume", "bad volume format: my_volume"),
     ("nvidia_driver_..", "bad volume format: nvidia_driver_.."),
@@ -74,7 +81,8 @@ BAD_NAMES = [
     ("nvidia_driver_1..2", "bad volume format"),
     ("nvidia_driver_375.26\n", "bad volume format"),
     ("nvidia_driver_375.26/..", "bad volume format"),
-    ("nvidia_driver", "bad volume format"),
+    ("nvidia_driver_", "bad volume format"),
+    ("nvidia", "bad volume format"),
     ("_375.26", "bad volume format"),
     ("", "bad volume format: "),
     ("other_375.26", "unsupported volume: other_375.26"),

@@ -8,6 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host.volume_maker import (  # noqa: E501
+    VolumeMaker,
+)
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.model import (
     CONTROL_NODES,
     Device,
@@ -133,4 +136,15 @@ def zoo5() -> Host:
 @pytest.fixture
 def state(tmp_path: Path) -> State:
     """zoo5, and no volume."""
-    return State(tmp_path / "volumes", lambda: ZOO5, lambda host: ZOO5_DETAILS)
+    return state_of(tmp_path, ZOO5)
+
+
+def state_of(tmp_path: Path, host: Host, maker: VolumeMaker | None = None) -> State:
+    """A machine that stays as it is."""
+    return State(
+        tmp_path / "volumes",
+        lambda: host,
+        lambda host: ZOO5_DETAILS,
+        maker,
+        module_version=lambda: host.driver.module_version,
+    )

@@ -75,6 +75,7 @@ class Running:
         self.server = Server()
         self.server.add(tcp, api, state)
         self.server.add(listen_unix(self.path), api, state)
+        self.server.remove_when_stopped(self.path)
         self.thread = threading.Thread(target=self.server.run)
         self.thread.start()
 

@@ -44,7 +44,13 @@ class Machine:
         self.host = dataclasses.replace(self.host, driver=driver, reason="none loaded")
 
     def state(self) -> State:
-        return State(Path("/v"), self.discover, self.describe, clock=lambda: self.now)
+        return State(
+            Path("/v"),
+            self.discover,
+            self.describe,
+            module_version=lambda: self.host.driver.module_version,
+            clock=lambda: self.now,
+        )
 
 
 @pytest.fixture
@@ -77,9 +83,17 @@ def test_details_are_asked_once_per_picture(machine: Machine) -> None:
 
 def test_another_driver_is_seen_at_once(machine: Machine) -> None:
     state = machine.state()
-    assert state.loaded_version("375.26") == "375.26"
+    assert state.loaded_version() == "375.26"
     machine.load_driver("384.90", "384.90")
-    assert state.loaded_version("384.90") == "384.90"
+    assert state.loaded_version() == "384.90"
+
+
+def test_nvml_is_asked_only_where_the_kernel_does_not_tell(machine: Machine) -> None:
+    """A mount must not wait for a driver that hangs."""
+    state = machine.state()
+    assert (state.loaded_version(), machine.looks) == ("375.26", 0)
+    machine.load_driver("384.90", None)
+    assert (state.loaded_version(), machine.looks) == ("384.90", 1)
 
 
 @pytest.mark.parametrize(
@@ -90,10 +104,10 @@ def test_the_kernel_module_decides(
     machine: Machine, library: str | None, module: str | None, loaded: str
 ) -> None:
     machine.load_driver(library, module)
-    assert machine.state().loaded_version("1.0") == loaded
+    assert machine.state().loaded_version() == loaded
 
 
 def test_no_driver(machine: Machine) -> None:
     machine.load_driver(None, None)
     with pytest.raises(DriverUnavailable, match="none loaded"):
-        machine.state().loaded_version("375.26")
+        machine.state().loaded_version()

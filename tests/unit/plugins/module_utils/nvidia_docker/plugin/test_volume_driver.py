@@ -9,6 +9,18 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.errors import (
+    DriverVolumeError,
+)
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host.driver_candidates import (  # noqa: E501
+    TOP_DIRECTORIES,
+)
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host.manifest import (
+    Manifest,
+)
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host.volume_maker import (  # noqa: E501
+    LocalVolumeMaker,
+)
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.model import (
     Driver,
     Host,
@@ -27,6 +39,7 @@ from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.plug
 
 CONTENT_TYPE = "application/vnd.docker.plugins.v1+json"
 ACCEPT = "application/vnd.docker.plugins.v1.2+json"
+STABLE = b'{"Name": "nvidia_driver"}'
 V375, V367 = b'{"Name": "nvidia_driver_375.26"}', b'{"Name": "nvidia_driver_367.57"}'
 
 
@@ -41,12 +54,50 @@ def ok(text: str) -> Response:
     return Response(200, f"{text}\n".encode(), CONTENT_TYPE)
 
 
+def make_volume(state: State, version: str) -> None:
+    """A volume without files, which is right."""
+    path = state.volumes / "nvidia_driver" / version
+    for name in TOP_DIRECTORIES:
+        (path / name).mkdir(parents=True, exist_ok=True)
+    manifest = Manifest(version, frozenset(), (), (), ())
+    (path / "manifest.json").write_text(manifest.to_json())
+
+
 @pytest.fixture
 def volumes(state: State) -> State:
     """Volumes of the loaded driver and of an older one."""
     for version in ("375.26", "367.57"):
-        (state.volumes / "nvidia_driver" / version).mkdir(parents=True)
+        make_volume(state, version)
     return state
+
+
+class Maker:
+    """Makes volumes without files, or fails."""
+
+    def __init__(self, problem: str | None = None) -> None:
+        self.problem = problem
+        self.asked: list[tuple[str, str]] = []
+        self.state: State | None = None
+
+    def make(self, version: str) -> tuple[str, ...]:
+        self.asked.append(("make", version))
+        if self.problem is not None:
+            raise DriverVolumeError(self.problem)
+        assert self.state is not None
+        make_volume(self.state, version)
+        return ("left out x",)
+
+    def remove(self, version: str) -> None:
+        self.asked.append(("remove", version))
+
+
+@pytest.fixture
+def maker(state: State) -> Maker:
+    """The volume maker of ``state``."""
+    made = Maker()
+    made.state = state
+    state.maker = made
+    return made
 
 
 ANSWERED = [
@@ -68,7 +119,6 @@ ANSWERED = [
         b'{"Name":"nvidia_driver_375.26.0"}',
         '{"Err":"invalid volume version: nvidia_driver_375.26.0"}',
     ),
-    ("Create", b'{"Name":"nvidia_driver"}', '{"Err":"bad volume format: nvidia_driver"}'),
     ("Create", b"{}", '{"Err":"bad volume format: "}'),
     ("Create", b'{"Name":null}', '{"Err":"bad volume format: "}'),
     ("Create", b"null", '{"Err":"bad volume format: "}'),
@@ -98,7 +148,8 @@ def test_volumes_are_found(volumes: State) -> None:
     assert call(volumes, "Path", V367) == ok(f'{{"Mountpoint":"{older}","Err":null}}')
     assert call(volumes, "Mount", V375) == ok(f'{{"Mountpoint":"{newer}","Err":null}}')
     assert call(volumes, "List") == ok(
-        f'{{"Volumes":[{{"Name":"nvidia_driver_367.57","Mountpoint":"{older}"}},'
+        f'{{"Volumes":[{{"Name":"nvidia_driver","Mountpoint":"{newer}"}},'
+        f'{{"Name":"nvidia_driver_367.57","Mountpoint":"{older}"}},'
         f'{{"Name":"nvidia_driver_375.26","Mountpoint":"{newer}"}}],"Err":null}}'
     )
 
@@ -106,16 +157,71 @@ def test_volumes_are_found(volumes: State) -> None:
 def test_another_drivers_volume_is_not_mounted(volumes: State) -> None:
     assert call(volumes, "Mount", V367) == ok(
         '{"Mountpoint":null,"Err":"volume nvidia_driver_367.57 does not fit the loaded driver '
-        '375.26: make the container anew, with nvidia_driver_375.26"}'
+        '375.26: make the container anew, with nvidia_driver_375.26 or nvidia_driver"}'
     )
 
 
-def test_nothing_is_mounted_without_a_driver(volumes: State, zoo5: Host) -> None:
-    host = dataclasses.replace(zoo5, driver=Driver(None, None, None, None), reason="no driver")
-    state = State(volumes.volumes, lambda: host, lambda host: ())
-    assert call(state, "Mount", V375) == ok('{"Mountpoint":null,"Err":"no driver"}')
-    assert call(state, "Create", V375) == ok('{"Err":"no driver"}')
+def without_driver(state: State) -> State:
+    """The same volumes, and no driver is loaded."""
+    host = dataclasses.replace(
+        state.host(), driver=Driver(None, None, None, None), reason="no driver"
+    )
+    return State(state.volumes, lambda: host, lambda host: (), module_version=lambda: None)
+
+
+def test_nothing_is_mounted_without_a_driver(volumes: State) -> None:
+    state = without_driver(volumes)
+    for name in (V375, STABLE):
+        assert call(state, "Mount", name) == ok('{"Mountpoint":null,"Err":"no driver"}')
+        assert call(state, "Create", name) == ok('{"Err":"no driver"}')
     assert call(state, "Remove", V375) == ok('{"Err":null}')
+
+
+def test_the_stable_name_leads_to_the_loaded_driver(volumes: State) -> None:
+    place = f"{volumes.volumes}/nvidia_driver/375.26"
+    assert call(volumes, "Mount", STABLE) == ok(f'{{"Mountpoint":"{place}","Err":null}}')
+    assert call(volumes, "Path", STABLE) == ok(f'{{"Mountpoint":"{place}","Err":null}}')
+    assert call(volumes, "Get", STABLE) == ok(
+        f'{{"Volume":{{"Name":"nvidia_driver","Mountpoint":"{place}"}},"Err":null}}'
+    )
+    assert call(volumes, "Unmount", STABLE) == ok('{"Err":null}')
+
+
+def test_the_stable_name_is_there_before_its_volume(state: State, maker: Maker) -> None:
+    """Docker looks for a container's volume before it mounts it, as after a driver upgrade."""
+    assert call(state, "Get", STABLE) == ok('{"Volume":{"Name":"nvidia_driver"},"Err":null}')
+    assert call(without_driver(state), "Get", STABLE) == call(state, "Get", STABLE)
+    assert maker.asked == []
+    place = f"{state.volumes}/nvidia_driver/375.26"
+    assert call(state, "Mount", STABLE) == ok(f'{{"Mountpoint":"{place}","Err":null}}')
+    assert maker.asked == [("make", "375.26")]
+
+
+def test_the_stable_name_has_no_files_of_its_own(volumes: State, maker: Maker) -> None:
+    """Removing it must not take the volume from the containers that use the versioned name."""
+    assert call(volumes, "Remove", STABLE) == ok('{"Err":null}')
+    assert maker.asked == []
+
+
+@pytest.mark.parametrize("name", [V375, STABLE])
+def test_create_asks_for_the_loaded_drivers_volume(
+    state: State, maker: Maker, name: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert call(state, "Create", name) == ok('{"Err":null}')
+    assert maker.asked == [("make", "375.26")]
+    assert caplog.messages == ["Warning: left out x"]
+
+
+def test_a_damaged_volume_is_made_again_before_it_is_mounted(volumes: State, maker: Maker) -> None:
+    """Never half a volume."""
+    path = volumes.volumes / "nvidia_driver/375.26"
+    (path / "lib64").rmdir()
+    assert call(volumes, "Mount", V375) == ok(f'{{"Mountpoint":"{path}","Err":null}}')
+    assert maker.asked == [("make", "375.26")]
+    assert (path / "lib64").is_dir()
+    maker.problem = "the store is read-only"
+    (path / "lib64").rmdir()
+    assert call(volumes, "Mount", V375) == ok('{"Mountpoint":null,"Err":"the store is read-only"}')
 
 
 @pytest.mark.parametrize("version", [".", "..", "...", "1..0", "1.", "../../etc", "375.26/.."])
@@ -160,10 +266,10 @@ def test_what_is_no_request_is_said(state: State, body: bytes) -> None:
     assert answer.body.startswith(b'{"Mountpoint":null,"Err":"')
 
 
-def test_create_says_why_it_failed(state: State, tmp_path: Path, zoo5: Host) -> None:
+def test_create_says_why_it_failed(state: State, tmp_path: Path) -> None:
     """An empty root has no driver files."""
-    empty = State(state.volumes, lambda: zoo5, lambda host: (), driver_root=tmp_path / "empty")
-    answer = call(empty, "Create", V375)
+    state.maker = LocalVolumeMaker(state.volumes, tmp_path / "empty")
+    answer = call(state, "Create", V375)
     assert answer.status == 200
     assert answer.body.startswith(b'{"Err":"')
     assert answer.body != b'{"Err":""}\n'
@@ -174,7 +280,8 @@ def test_a_failure_of_ours_has_its_reason(state: State) -> None:
     def broken() -> Host:
         raise RuntimeError("out of luck")
 
-    answer = call(State(state.volumes, broken, lambda host: ()), "Create", V375)
+    lost = State(state.volumes, broken, lambda host: (), module_version=lambda: None)
+    answer = call(lost, "Create", V375)
     expected = b'{"Err":"internal error: RuntimeError: out of luck"}\n'
     assert answer == Response(500, expected, CONTENT_TYPE)
 

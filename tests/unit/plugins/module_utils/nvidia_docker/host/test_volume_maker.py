@@ -1,0 +1,112 @@
+# Copyright (c) 2026 the gpufleet.nvidia authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Asking for a driver volume over a socket, and what a volume maker answers."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from pathlib import Path
+
+import pytest
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.errors import (
+    DriverVolumeError,
+)
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host import (
+    driver_volume,
+    volume_maker,
+)
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host.volume_maker import (  # noqa: E501
+    LocalVolumeMaker,
+    RemoteVolumeMaker,
+)
+
+VERSION = "550.54.15"
+
+
+def serve(path: Path, answer) -> threading.Thread:
+    """Take one connection and answer its first line with ``answer(line)``."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen()
+
+    def once() -> None:
+        with listener, listener.accept()[0] as connection, connection.makefile("rb") as stream:
+            connection.sendall(answer(stream.readline()))
+
+    thread = threading.Thread(target=once)
+    thread.start()
+    return thread
+
+
+@pytest.fixture
+def maker(tmp_path: Path):
+    """A maker that asks another one, which answers once with the given function."""
+    threads = []
+
+    def start(answer) -> RemoteVolumeMaker:
+        threads.append(serve(tmp_path / "maker.sock", answer))
+        return RemoteVolumeMaker(tmp_path / "maker.sock")
+
+    yield start
+    for thread in threads:
+        thread.join(10)
+
+
+def test_a_volume_is_made_and_removed_over_a_socket(root, driver, tmp_path) -> None:
+    """Warnings come back too."""
+    driver.library("/opt/libnvidia-cfg.so.535.1")
+    driver.ldconfig()
+    local = LocalVolumeMaker(root, driver.root)
+    for action, exists in (("make", True), ("remove", False)):
+        thread = serve(tmp_path / action, lambda line: volume_maker.answer(local, line))
+        told = getattr(RemoteVolumeMaker(tmp_path / action), action)(VERSION)
+        thread.join(10)
+        assert (root / "nvidia_driver" / VERSION).exists() is exists
+        if exists:
+            assert driver_volume.unfit(root, VERSION) == ()
+            assert "left out files of driver 535.1" in told[0]
+
+
+def test_the_reason_of_a_failure_comes_back(root, driver, maker) -> None:
+    local = LocalVolumeMaker(root, driver.root)
+    remote = maker(lambda line: volume_maker.answer(local, line))
+    with pytest.raises(DriverVolumeError, match=r"no 64-bit libnvidia-ml\.so of driver 1\.2"):
+        remote.make("1.2")
+
+
+def test_no_volume_maker_is_one_sentence(tmp_path) -> None:
+    with pytest.raises(DriverVolumeError, match=r"start nvidia-docker-volume-maker\.socket$"):
+        RemoteVolumeMaker(tmp_path / "none").make(VERSION)
+
+
+@pytest.mark.parametrize("reply", [b"", b"{}\n", b"[1]\n", b"null\n", b'{"error": null}\n', b"x"])
+def test_a_broken_answer_says_where_to_look(maker, reply) -> None:
+    """As when the maker was killed."""
+    with pytest.raises(DriverVolumeError, match="gave no answer: see journalctl"):
+        maker(lambda line: reply).make(VERSION)
+
+
+@pytest.mark.parametrize(
+    ("request_", "says"),
+    [
+        (b"", "one line of JSON"),
+        (b"{\n", "one line of JSON"),
+        (b"[]", "one line of JSON"),
+        (b"\xff", "one line of JSON"),
+        (b"[" * 1024, "one line of JSON"),
+        (b'{"action": "make"}', "one line of JSON"),
+        (b'{"action": "list", "version": "1"}', "can't 'list' '1': make or remove"),
+        (b'{"action": "make", "version": 1}', "can't 'make' 1: make or remove"),
+        (b'{"action": ["make"], "version": "1"}', "make or remove"),
+        (b'{"action": "make", "version": "../x"}', "invalid driver version '../x'"),
+        (b'{"action": "remove", "version": ".."}', "invalid driver version '..'"),
+        (b'{"action": "remove", "version": "1\\u0000"}', "invalid driver version"),
+    ],
+)
+def test_hostile_requests_get_a_reason_and_do_nothing(root, driver, request_, says) -> None:
+    answer = json.loads(volume_maker.answer(LocalVolumeMaker(root, driver.root), request_))
+    assert says in answer["error"]
+    assert not root.exists()
