@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -48,6 +49,10 @@ class Engine:
         self._address = address
         self._docker = Docker(("docker", "--host", address))
 
+    def exists(self) -> bool:
+        """Whether there is the socket of an engine."""
+        return os.path.exists(self._address[len("unix://") :])
+
     def container(self, name: str) -> Container | None:
         """Return the container of this name or identifier, or None."""
         output = self._inspect("container", _CONTAINER, name)
@@ -55,6 +60,13 @@ class Engine:
             return None
         told = json.loads(output)
         return Container(told["image"], told["labels"] or {})
+
+    def mounts(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """Return each container, running or not, with the volumes and directories it mounts."""
+        template = '{"name":{{json .Names}},"mounts":{{json .Mounts}}}'
+        output = self._ask("ps", "--all", "--no-trunc", "--format", template)
+        told = [json.loads(line) for line in output.splitlines()]
+        return tuple((one["name"], tuple(one["mounts"].split(","))) for one in told)
 
     def image(self, reference: str) -> Image | None:
         """Return an image that the engine has, or None."""
@@ -73,25 +85,31 @@ class Engine:
             raise DockerError(f"image {reference} can't be pulled: {error}") from None
 
     def _inspect(self, kind: str, template: str, name: str) -> str | None:
-        command = (*self._docker.command, kind, "inspect", "--format", template, "--", name)
         try:
-            status, output, errors = process.start(command).wait()
+            return self._ask(kind, "inspect", "--format", template, "--", name).strip()
+        except DockerError as error:
+            if f"no such {kind}" in str(error).lower():
+                return None
+            raise
+
+    def _ask(self, *arguments: str) -> str:
+        """Return what the client prints."""
+        try:
+            status, output, errors = process.start((*self._docker.command, *arguments)).wait()
         except OSError as error:
             raise NotInstalled(
                 f"can't start the docker client: {error.strerror}: apply role "
                 "gpufleet.nvidia.docker to this host, or install package docker-cli or docker.io"
             ) from None
         if status == 0:
-            return output.strip()
+            return output
         message = errors.strip().partition("\n")[0]
-        if f"no such {kind}" in message.lower():
-            return None
         if any(text in message.lower() for text in _NO_ENGINE):
             raise DockerError(
                 f"no Docker engine answers at {self._address} on this host: start it with "
                 "'systemctl start docker', or apply role gpufleet.nvidia.docker"
             )
-        raise DockerError(message or f"docker {kind} inspect {name} failed: status {status}")
+        raise DockerError(message or f"docker {arguments[0]} failed: status {status}")
 
 
 def require_volume_driver(name: str, sockets: Path = PLUGIN_SOCKETS) -> None:

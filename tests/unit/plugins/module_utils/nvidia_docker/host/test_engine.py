@@ -143,3 +143,10 @@ def test_a_volume_driver_that_does_not_listen(tmp_path: Path) -> None:
         server.bind(str(tmp_path / "d.sock"))
     with pytest.raises(DriverVolumeError, match=r"d\.sock \(Connection refused\): start"):
         require_volume_driver("d", tmp_path)
+
+
+def test_mounts_of_every_container(client: Client) -> None:
+    """Names of volumes and directories of the host, of stopped containers too."""
+    client.says('{"name":"a","mounts":"nvidia_driver_375.26,/data"}\n{"name":"b","mounts":""}\n')
+    assert Engine(SOCKET).mounts() == (("a", ("nvidia_driver_375.26", "/data")), ("b", ("",)))
+    assert client.calls[0].startswith("--host unix:///run/docker.sock ps --all --no-trunc ")

@@ -1,0 +1,59 @@
+# Copyright (c) 2026 the gpufleet.nvidia authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What has a driver volume mounted, whatever engine runs it: a real mount in another namespace."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host import volume_users
+
+VERSIONS = ("900.1", "900.2", "900.3")
+
+
+class NoContainers:
+    """An engine that has none."""
+
+    def mounts(self) -> tuple:
+        return ()
+
+
+@pytest.fixture
+def volumes(tmp_path: Path) -> Path:
+    """Volumes, beside a directory of another name that looks like one."""
+    root = tmp_path / "volu mes"
+    for version in VERSIONS:
+        (root / "nvidia_driver" / version / "lib64").mkdir(parents=True)
+    (tmp_path / "data/900.3/lib64").mkdir(parents=True)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("mounted", "used"),
+    [
+        ("volu mes/nvidia_driver/900.1", "900.1"),
+        ("volu mes/nvidia_driver/900.2/lib64", "900.2"),
+        ("data/900.3", None),
+        ("data/900.3/lib64", None),
+    ],
+)
+def test_a_mount_in_another_namespace_is_a_use(tmp_path, volumes, mounted, used) -> None:
+    """The volume itself or a part of it; the same name elsewhere is none."""
+    target = tmp_path / "a container's root"
+    target.mkdir()
+    script = 'mount --bind "$0" "$1" && echo ready && read -r line'
+    command = ["unshare", "--mount", "sh", "-c", script, str(tmp_path / mounted), str(target)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        if process.stdout.readline() != "ready\n":
+            pytest.skip("no mounts can be made here")
+        found = volume_users.users(volumes, VERSIONS, NoContainers())
+        process.communicate("\n")
+    assert found == ({} if used is None else {used: (f"process {process.pid}",)})
+    assert os.listdir(target) == []
