@@ -27,7 +27,7 @@ class ActionModule(ActionBase):
         arguments = self.validate_argument_spec(
             argument_spec={
                 "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-                "unit": {"type": "str"},
+                "units": {"type": "dict"},
                 "listen": {"type": "str"},
             }
         )[1]

@@ -18,8 +18,8 @@ description:
     release is kept.
   - A host that has the right release answers so in one module run, and nothing is transferred.
     Files that were changed by hand are noticed and replaced.
-  - Does not start or restart the service; RV(restart) tells whether that is needed. The role
-    P(gpufleet.nvidia.nvidia_docker#role) does both.
+  - Does not start or restart a unit; RV(restart) and RV(restart_sockets) tell whether that is needed.
+    The role P(gpufleet.nvidia.nvidia_docker#role) does both.
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
   - ansible.builtin.action_common_attributes.flow
@@ -44,12 +44,15 @@ options:
     type: str
     choices: [present, absent]
     default: present
-  unit:
+  units:
     description:
-      - Text of the systemd unit C(nvidia-docker-plugin.service). Without it the unit is left alone.
-      - Its C(WorkingDirectory) must be C(/usr/local/lib/nvidia-docker/current), which tells the
-        release that the plugin runs.
-    type: str
+      - The systemd units, by their names. C(nvidia-docker-plugin.service) is the plugin and
+        C(nvidia-docker-plugin.socket) has its sockets; C(nvidia-docker-volume-maker.socket) and
+        C(nvidia-docker-volume-maker@.service) make the driver volumes for it. All four, or none.
+      - The C(WorkingDirectory) of C(nvidia-docker-plugin.service) must be
+        C(/usr/local/lib/nvidia-docker/current), which tells the release that the plugin runs.
+      - With them the user C(nvidia-docker) is made, which the plugin runs as. It is never removed.
+    type: dict
   listen:
     description:
       - The address, as C(address:port), at which the plugin is going to listen. The module fails
@@ -67,8 +70,9 @@ options:
 requirements:
   - Python 3.9 or later on the host, root
 notes:
-  - The programs are C(/usr/local/bin/nvidia-docker) and C(/usr/local/bin/nvidia-docker-plugin). A file
-    of that name which this module has not made is never replaced, the module fails.
+  - The programs are C(nvidia-docker), C(nvidia-docker-plugin) and C(nvidia-docker-volume-maker) in
+    C(/usr/local/bin). A file of that name which this module has not made is never replaced, the
+    module fails.
   - They run with the Python that Ansible uses on the host, or, from a virtual environment, with the
     Python that this was made from.
 seealso:
@@ -79,15 +83,7 @@ EXAMPLES = r"""
 - name: Install the programs
   gpufleet.nvidia.nvidia_docker_plugin:
     listen: 127.0.0.1:3476
-    unit: "{{ lookup('ansible.builtin.template', 'nvidia-docker-plugin.service.j2') }}"
   register: programs
-
-- name: Run the plugin
-  ansible.builtin.systemd_service:
-    name: nvidia-docker-plugin.service
-    enabled: true
-    state: "{{ 'restarted' if programs.restart else 'started' }}"
-    daemon_reload: "{{ programs.restart }}"
 
 - name: Remove the programs
   gpufleet.nvidia.nvidia_docker_plugin:
@@ -112,11 +108,20 @@ interpreter:
   sample: /usr/bin/python3
 restart:
   description:
-    - Whether the service has to be restarted. It does not run, or it runs another release or an older
-      unit than the installed ones.
-    - Always V(false) without O(unit).
+    - Whether the service has to be restarted. It does not run, or it runs another release or older
+      units than the installed ones.
+    - Always V(false) without O(units).
   type: bool
   returned: O(state=present)
+restart_sockets:
+  description:
+    - Units that hold the service's sockets and have to be restarted while the service is stopped,
+      since one of them changed or does not listen.
+    - Always empty without O(units).
+  type: list
+  elements: str
+  returned: O(state=present)
+  sample: []
 service_exists:
   description: Whether systemd knew the unit before this run.
   type: bool
@@ -138,10 +143,11 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.nvidia_docker.errors import NvidiaDockerError
 from ..module_utils.nvidia_docker.host import programs, release, service
+from ..module_utils.nvidia_docker.host.owned_file import TextFile
 
 ARGUMENTS: dict[str, Any] = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    "unit": {"type": "str"},
+    "units": {"type": "dict"},
     "listen": {"type": "str"},
     "_release": {"type": "str"},
     "_version": {"type": "str"},
@@ -161,12 +167,12 @@ def present(module: AnsibleModule, layout: programs.Layout) -> dict[str, Any]:
     """Return the module's result; ``needs_archive`` asks the action plugin for the archive."""
     options = module.params
     target = programs.wanted(
-        layout, options["_release"], options["_version"], interpreter(), options["unit"]
+        layout, options["_release"], options["_version"], interpreter(), options["units"]
     )
     before = programs.look(layout, target)
     running = service.ask(layout)
-    if options["unit"] is not None and running is None:
-        module.fail_json(msg="this host is not run by systemd, which the unit of the plugin needs")
+    if options["units"] is not None and running is None:
+        module.fail_json(msg="this host is not run by systemd, which the units of the plugin need")
     if options["listen"] is not None:
         service.check_address(options["listen"], running)
     changed = before != target
@@ -176,12 +182,15 @@ def present(module: AnsibleModule, layout: programs.Layout) -> dict[str, Any]:
             return {"changed": False, "needs_archive": True}
         files = release.unpack(Path(archive), target.release) if archive else None
         programs.install(layout, target, files, running.release if running else None)
+    if options["units"] is not None and not module.check_mode:
+        service.make_user()
     return {
         "changed": changed,
         "release": target.release,
         "version": target.version,
         "interpreter": target.interpreter,
-        "restart": options["unit"] is not None and must_restart(before, target, running),
+        "restart": options["units"] is not None and must_restart(before, target, running),
+        "restart_sockets": sockets_to_restart(before, target, running),
         "service_exists": running is not None and running.exists,
         "diff": difference(before, target),
     }
@@ -195,7 +204,26 @@ def must_restart(
         return True
     if running.release != target.release or before.interpreter != target.interpreter:
         return True
-    return target.files[-1] not in before.files
+    return _units(before) != _units(target)
+
+
+def sockets_to_restart(
+    before: programs.State, target: programs.State, running: service.Service | None
+) -> tuple[str, ...]:
+    """Return the socket units that are not what ``target`` says, all of them if one is not."""
+    units = _units(target)
+    old = _units(before)
+    if not units or (
+        running is not None
+        and not running.inactive_sockets
+        and all(units[name] == old.get(name) for name in programs.SOCKETS)
+    ):
+        return ()
+    return programs.SOCKETS
+
+
+def _units(state: programs.State) -> dict[str, TextFile]:
+    return {file.path.name: file for file in state.files if file.path.name in programs.UNITS}
 
 
 def difference(before: programs.State, after: programs.State) -> list[dict[str, str]]:

@@ -1,8 +1,8 @@
 # Copyright (c) 2026 the gpufleet.nvidia authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The programs nvidia-docker and nvidia-docker-plugin on a host: releases beside each other, a link
-that names the current one, a launcher per program, the unit.
+"""The programs on a host: releases beside each other, a link that names the current one, a launcher
+per program, the units and the user of the plugin.
 
 Every change is made beside and renamed; who changes holds a lock. A run that is killed leaves the
 old release running, and the next run clears up.
@@ -22,10 +22,16 @@ from .durable import sync_directory
 from .owned_file import MARK, TextFile, beside, delete
 from .release import PACKAGE, ProgramsError
 
-UNIT = "nvidia-docker-plugin.service"
+SERVICE = "nvidia-docker-plugin.service"
+SOCKETS = ("nvidia-docker-volume-maker.socket", "nvidia-docker-plugin.socket")
+"""Units that hold the service's sockets; they have to be there before it."""
+UNITS = (*SOCKETS, SERVICE, "nvidia-docker-volume-maker@.service")
+USER = "nvidia-docker"
+"""Runs the plugin (v1's name)."""
 PROGRAMS = {
-    "nvidia-docker": ("cli", "sys.argv"),
-    "nvidia-docker-plugin": ("plugin", "sys.argv[1:]"),
+    "nvidia-docker": ("cli.main", "sys.argv"),
+    "nvidia-docker-plugin": ("plugin.main", "sys.argv[1:]"),
+    "nvidia-docker-volume-maker": ("plugin.volume_maker", "sys.argv[1:]"),
 }
 """Name of a program, the part of the package that it runs, and what it is given."""
 # -I: no environment variable, no user folder. -S: no site, a quarter of the interpreter's start-up.
@@ -40,10 +46,11 @@ import sys
 release = os.path.join({library!r}, os.readlink({current!r}))
 sys.path += [release, release + "/{package}/_vendor"]
 
-from {package}.{part}.main import main
+from {package}.{part} import main
 
 sys.exit(main({arguments}))
 """
+_USER_LINE = f'u {USER} - "NVIDIA Docker plugin" -'
 _KERNEL_LINE = 127
 """Bytes of a ``#!`` line that every kernel reads (BINPRM_BUF_SIZE before Linux 5.1)."""
 
@@ -67,8 +74,17 @@ class Layout:
         return self.library / "current"
 
     @property
-    def unit(self) -> Path:
-        return self.root / "etc/systemd/system" / UNIT
+    def units(self) -> tuple[Path, ...]:
+        return tuple(self.root / "etc/systemd/system" / name for name in UNITS)
+
+    @property
+    def user(self) -> Path:
+        """sysusers.d(5): how the plugin's user is made."""
+        return self.root / f"etc/sysusers.d/{USER}.conf"
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return (*self.launchers, *self.units, self.user)
 
     @property
     def launchers(self) -> tuple[Path, ...]:
@@ -88,8 +104,10 @@ class State:
     files: tuple[TextFile, ...]
 
 
-def wanted(layout: Layout, digest: str, version: str, interpreter: str, unit: str | None) -> State:
-    """Return how the host shall be; ``unit`` is the unit's text, ``None`` leaves the unit alone.
+def wanted(
+    layout: Layout, digest: str, version: str, interpreter: str, units: Mapping[str, str] | None
+) -> State:
+    """Return how the host shall be; ``units`` are the units' texts, ``None`` leaves units alone.
 
     Raises ProgramsError for values that could not work.
     """
@@ -100,8 +118,11 @@ def wanted(layout: Layout, digest: str, version: str, interpreter: str, unit: st
     if len(os.fsencode(f"#!{interpreter} -IS")) > _KERNEL_LINE:
         raise ProgramsError(f"the path of the interpreter is too long for a program: {interpreter}")
     files = [_launcher(layout, path, interpreter) for path in layout.launchers]
-    if unit is not None:
-        files.append(TextFile(layout.unit, f"{MARK}\n{unit}", 0o644))
+    if units is not None:
+        if set(units) != set(UNITS):
+            raise ProgramsError(f"units: give the text of {', '.join(UNITS)}, and of no other")
+        files.append(TextFile(layout.user, f"{MARK}\n{_USER_LINE}\n", 0o644))
+        files += [TextFile(path, f"{MARK}\n{units[path.name]}", 0o644) for path in layout.units]
     return State(digest, version, interpreter, None, tuple(files))
 
 
@@ -169,7 +190,7 @@ def install(
 
 def ours(layout: Layout) -> tuple[Path, ...]:
     """Return what ``remove`` would remove: files and folders that this module made."""
-    mine = [path for path in (*layout.launchers, layout.unit) if owned_file.is_ours(path)]
+    mine = [path for path in layout.files if owned_file.is_ours(path)]
     mine += [path for path in (layout.current, layout.releases) if os.path.lexists(path)]
     if layout.library.is_dir() and not any(_of_others(layout)):
         mine.append(layout.library)
@@ -181,7 +202,7 @@ def remove(layout: Layout) -> None:
     if not ours(layout):
         return
     with _locked(layout):
-        for path in (*layout.launchers, layout.unit):
+        for path in layout.files:
             if owned_file.is_ours(path):
                 path.unlink()
                 sync_directory(path.parent)

@@ -1,12 +1,13 @@
 # Copyright (c) 2026 the gpufleet.nvidia authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The unit of the plugin as systemd has it, and what stands in the way of its port."""
+"""The units of the plugin as systemd has them, its user, and what stands in the way of its port."""
 
 from __future__ import annotations
 
 import errno
 import os
+import pwd
 import re
 import socket
 from dataclasses import dataclass
@@ -14,9 +15,9 @@ from pathlib import Path
 
 from ..errors import NvidiaDockerError
 from . import process
-from .programs import UNIT, Layout
+from .programs import SERVICE, SOCKETS, USER, Layout
 
-_PROPERTIES = ("ActiveState", "LoadState", "MainPID", "NeedDaemonReload")
+_PROPERTIES = ("Id", "ActiveState", "LoadState", "MainPID", "NeedDaemonReload", "Listen")
 _ADDRESS = re.compile(r"(?P<host>[0-9.]*|localhost|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})")
 _LISTENING = "0A"
 """State of a socket in /proc/net/tcp (TCP_LISTEN)."""
@@ -28,7 +29,7 @@ class AddressError(NvidiaDockerError):
 
 @dataclass(frozen=True)
 class Service:
-    """The unit now."""
+    """The units now."""
 
     exists: bool
     active: bool
@@ -36,33 +37,75 @@ class Service:
     release: str | None
     """Digest of the release that the running plugin imports from."""
     needs_reload: bool
-    """The unit's file changed since systemd read it."""
+    """A unit's file changed since systemd read it."""
+    inactive_sockets: tuple[str, ...]
+    """Units of ``SOCKETS`` that don't listen."""
+    listens: tuple[str, ...]
+    """Addresses at which systemd listens for the plugin."""
 
 
 def ask(layout: Layout) -> Service | None:
     """Ask systemd; ``None`` where systemd does not run."""
-    command = ("systemctl", "show", *(f"--property={name}" for name in _PROPERTIES), UNIT)
+    properties = (f"--property={name}" for name in _PROPERTIES)
+    command = ("systemctl", "show", *properties, SERVICE, *SOCKETS)
     try:
         status, output = process.start(command).wait()[:2]
     except OSError:
         return None
     if status != 0:
         return None
-    found = dict(line.partition("=")[::2] for line in output.splitlines())
-    pid = int(found.get("MainPID", "0")) or None
+    units = {unit["Id"]: unit for unit in map(_properties, output.split("\n\n"))}
+    service, sockets = units[SERVICE], [units[name] for name in SOCKETS]
+    pid = int(service.get("MainPID", "0")) or None
     return Service(
-        exists=found.get("LoadState") not in (None, "not-found"),
-        active=found.get("ActiveState") == "active",
+        exists=service.get("LoadState") not in (None, "not-found"),
+        active=service.get("ActiveState") == "active",
         main_pid=pid,
         release=_release(layout, pid),
-        needs_reload=found.get("NeedDaemonReload") == "yes",
+        needs_reload=any(unit.get("NeedDaemonReload") == "yes" for unit in units.values()),
+        inactive_sockets=tuple(
+            unit["Id"] for unit in sockets if unit.get("ActiveState") != "active"
+        ),
+        listens=tuple(
+            line.partition(" ")[0]
+            for unit in sockets
+            if unit.get("ActiveState") == "active"
+            for line in unit.get("Listen", "").splitlines()
+        ),
     )
+
+
+def _properties(block: str) -> dict[str, str]:
+    """Read the properties of one unit; ``Listen`` has a line for each address."""
+    found: dict[str, str] = {}
+    for line in block.splitlines():
+        name, _separator, value = line.partition("=")
+        found[name] = f"{found[name]}\n{value}" if name in found else value
+    return found
+
+
+def make_user() -> None:
+    """Make the plugin's user as its file in sysusers.d says; one that is there stays.
+
+    Raises NvidiaDockerError with what systemd-sysusers said.
+    """
+    try:
+        pwd.getpwnam(USER)
+        return
+    except KeyError:
+        command = ("systemd-sysusers", f"{USER}.conf")
+    try:
+        status, _output, errors = process.start(command).wait()
+    except OSError as error:
+        status, errors = -1, error.strerror or str(error)
+    if status != 0:
+        raise NvidiaDockerError(f"'{' '.join(command)}' can't make the plugin's user: {errors}")
 
 
 def check_address(address: str, service: Service | None) -> None:
     """Raise AddressError, naming who is there, if the plugin could not listen at ``host:port``.
 
-    A port that this service's own plugin has is free.
+    A port that systemd or this service's own plugin has for it is free.
     """
     match = _ADDRESS.fullmatch(address)
     if match is None or not 0 < int(match["port"]) < 65536:
@@ -70,9 +113,11 @@ def check_address(address: str, service: Service | None) -> None:
     host, port = match["host"].strip("[]"), int(match["port"])
     host = "127.0.0.1" if host == "localhost" else host
     sockets = _listening(port)
-    own = service.main_pid if service is not None else None
-    if own is not None and _holders(sockets, own):
-        return
+    if service is not None:
+        if socket_address(address) in service.listens:
+            return
+        if service.main_pid is not None and _holders(sockets, service.main_pid):
+            return
     everywhere = not host and socket.has_dualstack_ipv6()
     family = socket.AF_INET6 if everywhere or ":" in host else socket.AF_INET
     try:
@@ -83,6 +128,12 @@ def check_address(address: str, service: Service | None) -> None:
             holders = _describe(_holders(sockets, None))
             reason = f"the port is taken by {holders}; stop it or choose another address"
         raise AddressError(f"nvidia-docker-plugin can't listen at {address}: {reason}") from error
+
+
+def socket_address(address: str) -> str:
+    """Return ``host:port`` as a socket unit has it: no name, and every interface is ``[::]``."""
+    host, _separator, port = address.rpartition(":")
+    return f"{ {'': '[::]', 'localhost': '127.0.0.1'}.get(host, host) }:{port}"
 
 
 def _release(layout: Layout, pid: int | None) -> str | None:

@@ -16,6 +16,7 @@ from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host
     TextFile,
 )
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host.programs import (
+    SOCKETS,
     State,
 )
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host.service import (
@@ -24,9 +25,11 @@ from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host
 from ansible_collections.gpufleet.nvidia.plugins.modules import nvidia_docker_plugin as module
 
 LAUNCHER = TextFile(Path("/usr/local/bin/nvidia-docker"), "#!/usr/bin/python3\n", 0o755)
-UNIT = TextFile(Path("/etc/systemd/system/x.service"), "[Service]\n", 0o644)
-TARGET = State("b" * 64, "2", "/usr/bin/python3", None, (LAUNCHER, UNIT))
-RUNNING = Service(True, True, 1, "b" * 64, False)
+FOLDER = Path("/etc/systemd/system")
+UNIT = TextFile(FOLDER / "nvidia-docker-plugin.service", "[Service]\n", 0o644)
+MAKER, SOCKET = (TextFile(FOLDER / name, "[Socket]\n", 0o644) for name in SOCKETS)
+TARGET = State("b" * 64, "2", "/usr/bin/python3", None, (LAUNCHER, MAKER, SOCKET, UNIT))
+RUNNING = Service(True, True, 1, "b" * 64, False, (), ())
 BARE = State("", "", "", None, ())
 
 
@@ -40,8 +43,12 @@ BARE = State("", "", "", None, ())
         (TARGET, replace(RUNNING, release=None), True),
         (TARGET, replace(RUNNING, needs_reload=True), True),
         (replace(TARGET, files=(LAUNCHER,)), RUNNING, True),
-        (replace(TARGET, files=(LAUNCHER, replace(UNIT, text="[Unit]\n"))), RUNNING, True),
-        (replace(TARGET, files=(UNIT,)), RUNNING, False),
+        (
+            replace(TARGET, files=(LAUNCHER, MAKER, SOCKET, replace(UNIT, text="[Unit]\n"))),
+            RUNNING,
+            True,
+        ),
+        (replace(TARGET, files=(MAKER, SOCKET, UNIT)), RUNNING, False),
         (replace(TARGET, interpreter="/usr/bin/python3.9"), RUNNING, True),
         (BARE, replace(RUNNING, active=False), True),
     ],
@@ -51,17 +58,39 @@ def test_restart(before: State, running: Service | None, expected: bool) -> None
     assert module.must_restart(before, TARGET, running) is expected
 
 
+@pytest.mark.parametrize(
+    ("before", "target", "running", "expected"),
+    [
+        (TARGET, TARGET, RUNNING, ()),
+        (TARGET, TARGET, replace(RUNNING, active=False), ()),
+        (TARGET, TARGET, replace(RUNNING, inactive_sockets=SOCKETS[:1]), SOCKETS),
+        (TARGET, TARGET, None, SOCKETS),
+        (BARE, TARGET, RUNNING, SOCKETS),
+        (replace(TARGET, files=(MAKER, UNIT)), TARGET, RUNNING, SOCKETS),
+        (replace(TARGET, files=(MAKER, SOCKET)), TARGET, RUNNING, ()),
+        (TARGET, replace(TARGET, files=(LAUNCHER,)), RUNNING, ()),
+    ],
+)
+def test_sockets_to_restart(
+    before: State, target: State, running: Service | None, expected: tuple[str, ...]
+) -> None:
+    """Never without need: what connects meanwhile is refused."""
+    assert module.sockets_to_restart(before, target, running) == expected
+
+
 def test_difference_of_a_bare_host_shows_every_file() -> None:
     """The release, each launcher, the unit."""
     parts = module.difference(BARE, TARGET)
-    assert [part["before"] for part in parts] == ["", "", ""]
+    assert [part["before"] for part in parts] == [""] * 5
     assert parts[0]["after"].startswith("release: bbbb")
-    assert [part["after"] for part in parts[1:]] == [LAUNCHER.text, UNIT.text]
+    assert [part["after"] for part in parts[1:]] == [file.text for file in TARGET.files]
 
 
 def test_difference_shows_what_differs_only() -> None:
     """A damaged release, a mode; no file whose text is right."""
-    before = replace(TARGET, files=(replace(LAUNCHER, mode=0o644), UNIT), problem="a.py is damaged")
+    before = replace(
+        TARGET, files=(replace(LAUNCHER, mode=0o644), *TARGET.files[1:]), problem="a.py is damaged"
+    )
     (part,) = module.difference(before, TARGET)
     assert "problem: a.py is damaged\n" in part["before"]
     assert "/usr/local/bin/nvidia-docker: mode 0644\n" in part["before"]

@@ -23,7 +23,7 @@ from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host
 )
 
 PYTHON = os.path.realpath(sys.executable)
-UNIT = "[Service]\n"
+UNITS = dict.fromkeys(programs.UNITS, "[Service]\n")
 
 
 def files_of(version: str) -> dict[str, bytes]:
@@ -41,12 +41,14 @@ def files_of(version: str) -> dict[str, bytes]:
         f"{package}/cli/late.py": f'VERSION = "{version}"\n'.encode(),
         f"{package}/plugin/main.py": main
         + b"    import vendored\n    print('plugin', __version__, *argv)\n    return 0\n",
+        f"{package}/plugin/volume_maker.py": main
+        + b"    print('maker', __version__, *argv)\n    return 0\n",
         f"{package}/_vendor/vendored.py": b"",
     }
 
 
-def target_of(layout: programs.Layout, version: str, unit: str | None = UNIT) -> programs.State:
-    return programs.wanted(layout, release.digest(files_of(version)), version, PYTHON, unit)
+def target_of(layout: programs.Layout, version: str) -> programs.State:
+    return programs.wanted(layout, release.digest(files_of(version)), version, PYTHON, UNITS)
 
 
 def install(layout: programs.Layout, version: str, in_use: str | None = None) -> programs.State:
@@ -77,7 +79,7 @@ def tree(root: Path) -> dict[str, str]:
     }
 
 
-def test_a_bare_host_gets_both_programs_and_the_unit(layout: programs.Layout) -> None:
+def test_a_bare_host_gets_the_programs_the_units_and_the_user(layout: programs.Layout) -> None:
     """They run, with the arguments as given, and return their exit status."""
     target = target_of(layout, "1")
     assert programs.look(layout, target) == programs.State("", "", "", None, ())
@@ -85,10 +87,13 @@ def test_a_bare_host_gets_both_programs_and_the_unit(layout: programs.Layout) ->
     assert programs.look(layout, target) == target
     assert run(layout, "nvidia-docker", "run", "-it") == "cli 1 run -it\n"
     assert run(layout, "nvidia-docker-plugin", "-l", ":1") == "plugin 1 -l :1\n"
+    assert run(layout, "nvidia-docker-volume-maker", "-d", "/v") == "maker 1 -d /v\n"
     assert (
         subprocess.run(layout.launchers[0], stdout=subprocess.DEVNULL, check=False).returncode == 3
     )
-    assert layout.unit.read_text().endswith(UNIT)
+    for unit in layout.units:
+        assert unit.read_text() == f"{owned_file.MARK}\n[Service]\n"
+    assert layout.user.read_text().splitlines()[1].startswith("u nvidia-docker ")
 
 
 def test_programs_ignore_the_environment_of_the_user(
@@ -170,7 +175,7 @@ def test_a_source_that_does_not_compile_is_not_installed(layout: programs.Layout
     install(layout, "1")
     before = tree(layout.root)
     files = {**files_of("2"), "nvidia_docker/new.py": b"match x:\n  what\n"}
-    target = programs.wanted(layout, release.digest(files), "2", PYTHON, UNIT)
+    target = programs.wanted(layout, release.digest(files), "2", PYTHON, UNITS)
     with pytest.raises(ProgramsError, match=r"nvidia_docker/new\.py"):
         programs.install(layout, target, files)
     assert tree(layout.root) == before
@@ -183,8 +188,9 @@ DAMAGE = {
     "launcher": lambda layout: layout.launchers[0].write_text(f"#!/bin/sh\n{owned_file.MARK}\n"),
     "launcher's mode": lambda layout: layout.launchers[0].chmod(0o644),
     "no launcher": lambda layout: layout.launchers[1].unlink(),
-    "unit": lambda layout: layout.unit.write_text(f"{owned_file.MARK}\n[Unit]\n"),
-    "no unit": lambda layout: layout.unit.unlink(),
+    "unit": lambda layout: layout.units[0].write_text(f"{owned_file.MARK}\n[Unit]\n"),
+    "no unit": lambda layout: layout.units[-1].unlink(),
+    "no user": lambda layout: layout.user.unlink(),
     "link": lambda layout: layout.current.unlink(),
     "dangling link": lambda layout: (
         layout.current.unlink(),
@@ -221,7 +227,8 @@ FOREIGN = {
 OURS = {
     "nvidia-docker": lambda layout: layout.launchers[0],
     "nvidia-docker-plugin": lambda layout: layout.launchers[1],
-    "unit": lambda layout: layout.unit,
+    "unit": lambda layout: layout.units[2],
+    "user": lambda layout: layout.user,
     "current": lambda layout: layout.current,
 }
 
@@ -272,7 +279,7 @@ def test_removing_leaves_nothing_of_ours_and_all_of_others(layout: programs.Layo
     """And is done once."""
     install(layout, "1")
     install(layout, "2")
-    others = [layout.root / "usr/local/bin/other", layout.unit.with_name("other.service")]
+    others = [layout.root / "usr/local/bin/other", layout.units[0].with_name("other.service")]
     for path in others:
         path.write_text("not ours\n")
     programs.remove(layout)
@@ -366,3 +373,14 @@ def test_two_runs_at_once_wait_for_each_other(layout: programs.Layout) -> None:
         assert list(pool.map(work, range(3))) == [None] * 3
     target = install(layout, "0")
     assert programs.look(layout, target) == target
+
+
+@pytest.mark.parametrize(
+    "units", [{}, {**UNITS, "../x.service": ""}, dict.fromkeys(programs.SOCKETS, "")]
+)
+def test_units_are_ours_all_of_them_and_no_other(
+    layout: programs.Layout, units: dict[str, str]
+) -> None:
+    """A name is a path in /etc/systemd/system."""
+    with pytest.raises(ProgramsError, match=r"nvidia-docker-plugin\.service"):
+        programs.wanted(layout, "0" * 64, "1", PYTHON, units)

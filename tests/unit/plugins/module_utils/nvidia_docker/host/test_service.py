@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import socket
 import subprocess
@@ -13,6 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.errors import (
+    NvidiaDockerError,
+)
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host import (
     programs,
     service,
@@ -23,8 +27,32 @@ DIGEST = "0123456789abcdef" * 4
 
 def running(pid: int | None) -> service.Service:
     return service.Service(
-        exists=True, active=pid is not None, main_pid=pid, release=None, needs_reload=False
+        exists=True,
+        active=pid is not None,
+        main_pid=pid,
+        release=None,
+        needs_reload=False,
+        inactive_sockets=(),
+        listens=(),
     )
+
+
+SOCKETS = """
+
+Listen=/run/nvidia-docker/volume-maker.sock (Stream)
+Id=nvidia-docker-volume-maker.socket
+LoadState=loaded
+ActiveState=active
+NeedDaemonReload=no
+
+Listen=/run/docker/plugins/nvidia-docker.sock (Stream)
+Listen=127.0.0.1:3476 (Stream)
+Id=nvidia-docker-plugin.socket
+LoadState=loaded
+ActiveState=active
+NeedDaemonReload=no
+"""
+"""What systemctl 252 says of sockets that listen."""
 
 
 @pytest.fixture
@@ -63,9 +91,22 @@ def test_a_running_unit_tells_the_release_it_runs(tmp_path: Path, systemctl: Pat
         [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, cwd=folder
     ) as it:
         systemctl.write_text(
-            f"MainPID={it.pid}\nLoadState=loaded\nActiveState=active\nNeedDaemonReload=no\n"
+            f"MainPID={it.pid}\nId={programs.SERVICE}\nLoadState=loaded\nActiveState=active\n"
+            f"NeedDaemonReload=no{SOCKETS}"
         )
-        assert service.ask(layout) == service.Service(True, True, it.pid, DIGEST, False)
+        assert service.ask(layout) == service.Service(
+            exists=True,
+            active=True,
+            main_pid=it.pid,
+            release=DIGEST,
+            needs_reload=False,
+            inactive_sockets=(),
+            listens=(
+                "/run/nvidia-docker/volume-maker.sock",
+                "/run/docker/plugins/nvidia-docker.sock",
+                "127.0.0.1:3476",
+            ),
+        )
         it.communicate(b"\n")
 
 
@@ -80,12 +121,33 @@ def test_a_running_unit_tells_the_release_it_runs(tmp_path: Path, systemctl: Pat
 )
 def test_states_of_the_unit(tmp_path: Path, systemctl: Path, said: str, expected: str) -> None:
     """e: systemd knows it; a: it runs; r: its file is newer than what systemd has read."""
-    systemctl.write_text(said)
+    systemctl.write_text(f"{said}\nId={programs.SERVICE}{SOCKETS}")
     found = service.ask(programs.Layout(tmp_path))
     assert found is not None
     flags = zip("ear", (found.exists, found.active, found.needs_reload), strict=True)
     assert "".join(letter if flag else "-" for letter, flag in flags) == expected
     assert found.release is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "inactive", "reload"),
+    [
+        ("ActiveState=active", "ActiveState=inactive", list(programs.SOCKETS), False),
+        ("LoadState=loaded", "LoadState=not-found", [], False),
+        ("NeedDaemonReload=no", "NeedDaemonReload=yes", [], True),
+    ],
+)
+def test_states_of_the_sockets(
+    tmp_path: Path, systemctl: Path, old: str, new: str, inactive: list[str], reload: bool
+) -> None:
+    """A socket that does not listen counts for no address."""
+    systemctl.write_text(
+        f"MainPID=0\nId={programs.SERVICE}\nNeedDaemonReload=no{SOCKETS.replace(old, new)}"
+    )
+    found = service.ask(programs.Layout(tmp_path))
+    assert found is not None
+    assert (list(found.inactive_sockets), found.needs_reload) == (inactive, reload)
+    assert ("127.0.0.1:3476" in found.listens) is not bool(inactive)
 
 
 def test_no_systemd_is_no_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,6 +173,35 @@ def test_the_running_plugin_is_not_in_its_own_way(other: tuple[int, int]) -> Non
     """It has the port that it will have after the restart."""
     pid, port = other
     service.check_address(f"127.0.0.1:{port}", running(pid))
+
+
+@pytest.mark.parametrize(
+    ("address", "listens"),
+    [("127.0.0.1", "127.0.0.1"), ("localhost", "127.0.0.1"), ("", "[::]"), ("[::1]", "[::1]")],
+)
+def test_a_port_that_systemd_has_for_the_plugin_is_free(
+    other: tuple[int, int], address: str, listens: str
+) -> None:
+    """The plugin may be stopped: its socket listens all the same."""
+    _dummy, port = other
+    ours = dataclasses.replace(running(None), listens=(f"{listens}:{port}",))
+    service.check_address(f"{address}:{port}", ours)
+
+
+def test_the_user_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By systemd-sysusers, whose own words are told when it fails."""
+    program = tmp_path / "systemd-sysusers"
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(service, "USER", "root")
+    service.make_user()
+    monkeypatch.setattr(service, "USER", "gpufleet-nobody")
+    with pytest.raises(NvidiaDockerError, match="can't make the plugin's user: No such file"):
+        service.make_user()
+    program.write_text(f"#!/bin/sh\necho $* >{tmp_path}/called; echo no >&2; exit 1\n")
+    program.chmod(0o755)
+    with pytest.raises(NvidiaDockerError, match="can't make the plugin's user: no"):
+        service.make_user()
+    assert (tmp_path / "called").read_text() == "gpufleet-nobody.conf\n"
 
 
 def test_a_free_port_is_free() -> None:
