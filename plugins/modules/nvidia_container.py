@@ -19,10 +19,11 @@ description:
     more than the host's driver offers; a running container then stays as it is.
   - Takes every option of M(community.docker.docker_container) and passes it on. Those that are
     listed here are read by this module too and mean the same.
-  - "The container has exactly the GPUs that O(gpus) names: one GPU more or less than before, or
-    another driver version, and the container is recreated, whatever C(comparisons) says. Devices,
-    mounts, variables and labels of your own are compared as M(community.docker.docker_container)
-    compares them."
+  - "The container has exactly the GPUs that O(gpus) names: one GPU more or less than before, and
+    the container is recreated, whatever C(comparisons) says. Devices, mounts, variables and labels of
+    your own are compared as M(community.docker.docker_container) compares them."
+  - Another driver version is no reason to recreate a container, it gets the driver volume of the
+    loaded driver at each start. One that still runs with an older driver's files is restarted.
   - What is injected is recorded in labels whose names begin with C(io.gpufleet.nvidia.).
 options:
   gpus:
@@ -179,7 +180,7 @@ nvidia:
       description: The driver volume, null if none is mounted.
       type: str
       returned: always
-      sample: nvidia_driver_550.163.01
+      sample: nvidia_driver
     driver:
       description: Version of the driver, null if no GPU is given.
       type: str
@@ -214,9 +215,9 @@ from ..module_utils.nvidia_docker.errors import (
     NotInstalled,
     NvidiaDockerError,
 )
-from ..module_utils.nvidia_docker.host import discovery
-from ..module_utils.nvidia_docker.host.engine import Engine, require_volume_driver
-from ..module_utils.nvidia_docker.injection import Injection, VolumeName
+from ..module_utils.nvidia_docker.host import discovery, volume_users
+from ..module_utils.nvidia_docker.host.engine import Container, Engine, require_volume_driver
+from ..module_utils.nvidia_docker.injection import STABLE_NAME, Injection
 from ..module_utils.nvidia_docker.model import Host
 from ..module_utils.nvidia_docker.render import docker_container
 from ..module_utils.nvidia_docker.requirement import Image
@@ -276,15 +277,19 @@ def plan(parameters: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     image, pulled = _image(engine, reference, parameters, check_mode)
     if image and given.host:
         requirement.check(image, given.host, given.devices)
-    options = docker_container.options(given.injection, given.devices, given.driver)
+    options = docker_container.options(given.injection, given.devices)
+    overrides: dict[str, Any] = {} if check_mode else {"pull": "never"}
     found: tuple[str, ...] = ()
     if container:
         found = docker_container.differences(container.labels, options["labels"])
-    overrides = {} if check_mode else {"pull": "never"}
+        overrides.update({"recreate": True} if found else {})
+    if container and not found:
+        found = _outdated(container, given.driver)
+        overrides.update({"restart": True} if found else {})
     return {
         "changed": pulled,
         "options": options,
-        "overrides": {**overrides, "recreate": True} if found else overrides,
+        "overrides": overrides,
         "nvidia": {
             "gpus": [device.uuid for device in given.devices],
             "devices": given.injection.device_nodes,
@@ -310,14 +315,22 @@ def _give(gpus: Sequence[str]) -> Given:
     if not gpus or tuple(gpus) == (NONE,):
         return Given(None, (), Injection())
     host = discovery.discover()
-    version = discovery.require_driver(host)
+    discovery.require_driver(host)
     devices = select(host, gpus)
     if not devices:
         raise DriverUnavailable(f"gpus: {', '.join(gpus)}: no GPU to give: {host.reason}")
-    planned = injection.plan(host, devices, VolumeName(version))
+    planned = injection.plan(host, devices, STABLE_NAME)
     for mount in planned.mounts:
         require_volume_driver(mount.volume_driver)
     return Given(host, devices, planned)
+
+
+def _outdated(container: Container, driver: str | None) -> tuple[str, ...]:
+    """Return that a running container has another driver's files than it would get now."""
+    mounted = volume_users.mounted_version(container.pid) if container.pid else None
+    if driver is None or mounted in (None, driver):
+        return ()
+    return (f"driver {mounted} -> {driver}",)
 
 
 def _image(

@@ -20,7 +20,7 @@ from .docker import Docker
 PLUGIN_SOCKETS = Path("/run/docker/plugins")
 """Where the engine looks for the sockets of volume drivers (Docker's plugin API)."""
 
-_CONTAINER = '{"image":{{json .Image}},"labels":{{json .Config.Labels}}}'
+_CONTAINER = '{"image":{{json .Image}},"labels":{{json .Config.Labels}},"pid":{{.State.Pid}}}'
 _NO_ENGINE = ("cannot connect to the docker daemon", "failed to connect to the docker api")
 
 
@@ -31,6 +31,8 @@ class Container:
     image: str
     """Identifier, ``sha256:…``."""
     labels: Mapping[str, str]
+    pid: int
+    """Of its first process, as the host sees it; 0 if it does not run."""
 
 
 class Engine:
@@ -59,7 +61,7 @@ class Engine:
         if output is None:
             return None
         told = json.loads(output)
-        return Container(told["image"], told["labels"] or {})
+        return Container(told["image"], told["labels"] or {}, told["pid"])
 
     def mounts(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
         """Return each container, running or not, with the volumes and directories it mounts."""

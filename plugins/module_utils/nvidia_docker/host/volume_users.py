@@ -19,6 +19,7 @@ _PROC = Path("/proc")
 _ROOT_FIELD, _MOUNT_POINT_FIELD = 3, 4
 """Of a line in mountinfo, proc_pid_mountinfo(5): the mounted directory within its file system, and
 where the process sees it."""
+_WHOLE_VOLUME = re.compile(rf"(?:^|/){VOLUME_KIND}/([0-9.]+)$")
 _ESCAPE = re.compile(r"\\([0-7]{3})")
 
 
@@ -39,6 +40,15 @@ def users(root: Path, versions: Collection[str], engine: Engine) -> dict[str, tu
             if version not in found and _is_in(root, version, mounted, pid, mount_point):
                 found[version] = [f"process {pid}"]
     return {version: tuple(who) for version, who in found.items()}
+
+
+def mounted_version(pid: int) -> str | None:
+    """Return which version's volume a process has mounted, ``None`` if none is to be seen."""
+    for mounted, _mount_point in _mounts_of(_PROC / str(pid)):
+        found = _WHOLE_VOLUME.search(mounted)
+        if found is not None:
+            return found[1]
+    return None
 
 
 def _containers(engine: Engine) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -62,15 +72,22 @@ def _mounts() -> Iterator[tuple[int, str, str]]:
     for folder in sorted(_PROC.glob("[0-9]*"), key=lambda one: int(one.name)):
         try:
             namespace = os.readlink(folder / "ns/mnt")
-            if namespace in seen:
-                continue
-            lines = (folder / "mountinfo").read_text(errors="surrogateescape").splitlines()
         except OSError:  # it ended meanwhile
             continue
-        seen.add(namespace)
-        for line in lines:
-            fields = line.split(" ")
-            yield int(folder.name), _path(fields[_ROOT_FIELD]), _path(fields[_MOUNT_POINT_FIELD])
+        if namespace not in seen:
+            seen.add(namespace)
+            for mounted, mount_point in _mounts_of(folder):
+                yield int(folder.name), mounted, mount_point
+
+
+def _mounts_of(folder: Path) -> Iterator[tuple[str, str]]:
+    try:
+        lines = (folder / "mountinfo").read_text(errors="surrogateescape").splitlines()
+    except OSError:  # it ended meanwhile
+        return
+    for line in lines:
+        fields = line.split(" ")
+        yield _path(fields[_ROOT_FIELD]), _path(fields[_MOUNT_POINT_FIELD])
 
 
 def _path(field: str) -> str:

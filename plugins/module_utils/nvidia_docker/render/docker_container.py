@@ -22,18 +22,16 @@ from ..selection import Selected
 LABEL_PREFIX = "io.gpufleet.nvidia."
 GPUS_LABEL = LABEL_PREFIX + "gpus"
 """UUIDs, sorted, joined by commas; empty: none."""
-DRIVER_LABEL = LABEL_PREFIX + "driver"
-"""Driver version; empty: none."""
 INJECTION_LABEL = LABEL_PREFIX + "injection"
 """Digest of all that is injected."""
 
 Options = dict[str, Any]
 
 
-def options(injection: Injection, devices: Iterable[Selected], driver: str | None) -> Options:
+def options(injection: Injection, devices: Iterable[Selected]) -> Options:
     """Return the options that give a container this injection, with the labels that record it.
 
-    ``devices`` are those that the injection was planned for, ``driver`` its version.
+    ``devices`` are those that the injection was planned for.
     """
     return {
         "devices": list(injection.device_nodes),
@@ -42,7 +40,6 @@ def options(injection: Injection, devices: Iterable[Selected], driver: str | Non
         "labels": {
             # Sorted: that GPUs are numbered anew at reboot does not change what a container has.
             GPUS_LABEL: ",".join(sorted(device.uuid for device in devices)),
-            DRIVER_LABEL: driver or "",
             INJECTION_LABEL: _digest(injection),
         },
     }
@@ -75,7 +72,7 @@ def merge(wanted: Mapping[str, Any], ours: Mapping[str, Any]) -> Options:
 def differences(current: Mapping[str, str], planned: Mapping[str, str]) -> tuple[str, ...]:
     """Return what makes the injection that a container's labels record another than the planned.
 
-    Each is a short text for the user: ``GPU-… removed``, ``driver 535.54.03 -> 550.54.15``.
+    Each is a short text for the user: ``GPU-… removed``.
     """
     if INJECTION_LABEL not in current:
         return ("not made by nvidia_container",)
@@ -84,9 +81,6 @@ def differences(current: Mapping[str, str], planned: Mapping[str, str]) -> tuple
     )
     found = [f"{uuid} removed" for uuid in sorted(had - gets)]
     found += [f"{uuid} added" for uuid in sorted(gets - had)]
-    before, after = (one.get(DRIVER_LABEL) or "none" for one in (current, planned))
-    if before != after:
-        found.append(f"driver {before} -> {after}")
     if not found and current[INJECTION_LABEL] != planned[INJECTION_LABEL]:
         found.append("device nodes, mounts or environment changed")
     return tuple(found)

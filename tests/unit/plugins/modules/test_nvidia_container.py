@@ -72,7 +72,7 @@ def parameters(**more: Any) -> dict[str, Any]:
     return {**defaults, "name": "c", "image": "i", "gpus": ["none"], **more}
 
 
-OLD_CONTAINER = '{"image":"sha256:ab","labels":{"io.gpufleet.nvidia.gpus":"GPU-a"}}'
+OLD_CONTAINER = '{"image":"sha256:ab","labels":{"io.gpufleet.nvidia.gpus":"GPU-a"},"pid":0}'
 
 
 def test_absent_needs_no_plan(machine: Machine) -> None:
@@ -122,10 +122,32 @@ def test_a_container_that_differs_is_recreated(machine: Machine) -> None:
 def test_a_container_that_does_not_differ_is_kept(machine: Machine) -> None:
     machine.has("image", "{}")
     labels = module.plan(parameters(), False)["options"]["labels"]
-    machine.has("container", json.dumps({"image": "sha256:ab", "labels": labels}))
+    machine.has("container", json.dumps({"image": "sha256:ab", "labels": labels, "pid": 0}))
     found = module.plan(parameters(image=None), False)
     assert found["overrides"] == {"pull": "never"}
     assert not machine.pulled
+
+
+@pytest.mark.parametrize(
+    ("pid", "mounted", "driver", "expected"),
+    [
+        (7, "375.26", "384.90", ("driver 375.26 -> 384.90",)),
+        (7, "384.90", "384.90", ()),
+        (7, None, "384.90", ()),
+        (7, "375.26", None, ()),
+        (0, "375.26", "384.90", ()),
+    ],
+)
+def test_a_container_that_runs_on_an_older_drivers_files_is_outdated(
+    monkeypatch: pytest.MonkeyPatch,
+    pid: int,
+    mounted: str | None,
+    driver: str | None,
+    expected: tuple[str, ...],
+) -> None:
+    """One that does not run gets the right files when it starts."""
+    monkeypatch.setattr(module.volume_users, "mounted_version", lambda pid: mounted)
+    assert module._outdated(module.Container("sha256:ab", {}, pid), driver) == expected
 
 
 def test_no_container_and_no_image_is_one_sentence(machine: Machine) -> None:

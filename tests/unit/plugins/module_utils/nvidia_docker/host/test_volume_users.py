@@ -54,6 +54,12 @@ def test_a_mount_in_another_namespace_is_a_use(tmp_path, volumes, mounted, used)
         if process.stdout.readline() != "ready\n":
             pytest.skip("no mounts can be made here")
         found = volume_users.users(volumes, VERSIONS, NoContainers())
+        version = volume_users.mounted_version(process.pid)
         process.communicate("\n")
     assert found == ({} if used is None else {used: (f"process {process.pid}",)})
+    assert version == (used if mounted.endswith("900.1") else None)
     assert os.listdir(target) == []
+
+
+def test_a_process_that_is_gone_has_nothing_mounted() -> None:
+    assert volume_users.mounted_version(2**30) is None

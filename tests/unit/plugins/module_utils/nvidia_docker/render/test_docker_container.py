@@ -12,8 +12,8 @@ from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.erro
     InvalidInput,
 )
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.injection import (
+    STABLE_NAME,
     Injection,
-    VolumeName,
     plan,
 )
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.model import Host
@@ -25,18 +25,18 @@ from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.sele
 CONTROL = ["/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools"]
 MOUNT = {
     "type": "volume",
-    "source": "nvidia_driver_375.26",
+    "source": "nvidia_driver",
     "target": "/usr/local/nvidia",
     "read_only": True,
     "no_copy": True,
     "volume_driver": "nvidia-docker",
 }
-NOTHING = docker_container.options(Injection(), (), None)
+NOTHING = docker_container.options(Injection(), ())
 
 
-def options(host: Host, *gpus: str, driver: str = "375.26") -> docker_container.Options:
+def options(host: Host, *gpus: str) -> docker_container.Options:
     devices = select(host, gpus)
-    return docker_container.options(plan(host, devices, VolumeName(driver)), devices, driver)
+    return docker_container.options(plan(host, devices, STABLE_NAME), devices)
 
 
 def test_an_injection_becomes_options(host: Host) -> None:
@@ -45,7 +45,6 @@ def test_an_injection_becomes_options(host: Host) -> None:
     assert found["mounts"] == [MOUNT]
     assert found["env"] == {}
     assert found["labels"][docker_container.GPUS_LABEL] == "GPU-836c,GPU-b78a-1"
-    assert found["labels"][docker_container.DRIVER_LABEL] == "375.26"
 
 
 def test_a_mig_device_is_recorded_by_its_own_uuid(host: Host) -> None:
@@ -60,7 +59,7 @@ def test_a_mig_device_is_recorded_by_its_own_uuid(host: Host) -> None:
 
 def test_environment_is_given(host: Host) -> None:
     injection = Injection(environment=(("NVIDIA_X", "1"),))
-    found = docker_container.options(injection, (), None)
+    found = docker_container.options(injection, ())
     assert docker_container.merge({"env": {"A": "b"}}, found)["env"] == {"NVIDIA_X": "1", "A": "b"}
     assert docker_container.merge({"env": {"NVIDIA_X": "2"}}, found)["env"] == {"NVIDIA_X": "2"}
 
@@ -111,10 +110,12 @@ def test_another_set_of_gpus_is_a_difference(
     assert docker_container.differences(had["labels"], gets["labels"]) == difference
 
 
-def test_another_driver_is_a_difference(host: Host) -> None:
-    had, gets = options(host, "0"), options(host, "0", driver="381.4")
-    found = docker_container.differences(had["labels"], gets["labels"])
-    assert found == ("driver 375.26 -> 381.4",)
+def test_another_driver_is_no_difference(host: Host) -> None:
+    """The container gets the loaded driver's volume when it starts."""
+    newer = replace(host, driver=replace(host.driver, version="381.4", module_version="381.4"))
+    had, gets = options(host, "0"), options(newer, "0")
+    assert docker_container.differences(had["labels"], gets["labels"]) == ()
+    assert had == gets
 
 
 def test_the_same_gpu_behind_another_node_is_a_difference(host: Host) -> None:
@@ -125,7 +126,7 @@ def test_the_same_gpu_behind_another_node_is_a_difference(host: Host) -> None:
 
 def test_all_gpus_taken_away_is_a_difference(host: Host) -> None:
     found = docker_container.differences(options(host, "0")["labels"], NOTHING["labels"])
-    assert found == ("GPU-836c removed", "driver 375.26 -> none")
+    assert found == ("GPU-836c removed",)
 
 
 @pytest.mark.parametrize("labels", [{}, {"maintainer": "me"}])
