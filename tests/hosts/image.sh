@@ -1,21 +1,15 @@
 #!/usr/bin/env bash
 # Copyright (c) 2026 the gpufleet.nvidia authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-# shellcheck disable=SC2016  # apt and mmdebstrap fill in these dollars, not this shell
+# shellcheck disable=SC2016  # mmdebstrap fills in these dollars, not this shell
 #
 # image.sh SUITE: the image of a test host, a Debian or Ubuntu with systemd, made from the mirrors of
 # this machine's own apt configuration. Prints its name; an image of the same recipe is made once.
 set -euo pipefail
 . "$(dirname "$0")/../tools/steps.sh"
+. "$(dirname "$0")/../tools/mirror.sh"
 suite=${1:?usage: image.sh SUITE}
 . /etc/os-release
-
-distribution_of() {
-  case $1 in
-    bullseye | bookworm | trixie | forky | sid) echo debian ;;
-    *) echo ubuntu ;;
-  esac
-}
 
 [[ $suite =~ ^[a-z]+$ ]] || die "'$suite' is no name of a suite, such as bookworm or noble"
 [ "$(distribution_of "$suite")" = debian ] || [ "$ID" = ubuntu ] ||
@@ -25,36 +19,16 @@ distribution_of() {
 packages=systemd,systemd-sysv,dbus,python3,python3-apt,ca-certificates,iproute2,procps,kmod,iptables
 packages+=,sudo,gcc,libc6-dev,busybox-static,curl
 
-recipe=$(cat "$0" "$(dirname "$0")/init" | sha256sum | cut -c1-12)
+components=(main)
+[ "$(distribution_of "$suite")" = debian ] || components+=(universe)
+
+recipe=$(cat "$0" "$root/tests/tools/mirror.sh" "$(dirname "$0")/init" | sha256sum | cut -c1-12)
 image=gpufleet/host:$suite-$recipe
 tarball=$build/host-$suite.tar
 
-# The base address that this machine takes its own suite from; on rolling releases, whose suite is not
-# their codename, that of its first source.
-mirror() {
-  apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
-    awk -v release="$VERSION_CODENAME" '$3 == "main" {print ($2 == release ? 0 : 1), $1}' |
-    sort -s -k1,1 | awk '{print $2; exit}'
-}
-
-# One line of sources.list, or nothing: then mmdebstrap's own default for the suite is taken.
-source_line() {
-  local distribution components=main uri
-  distribution=$(distribution_of "$suite")
-  [ "$ID" = "$distribution" ] || return 0
-  [ "$distribution" = debian ] || components="main universe"
-  uri=$(mirror)
-  if [ -z "$uri" ]; then
-    quietly "apt-get update" apt-get -q update || true
-    uri=$(mirror)
-  fi
-  [ -n "$uri" ] || die "no source of this machine's apt configuration offers a component main"
-  echo "deb [signed-by=/usr/share/keyrings/$distribution-archive-keyring.gpg] $uri $suite $components"
-}
-
 bootstrap() {
   local line
-  line=$(source_line) || return
+  line=$(source_line "$suite" "${components[@]}") || return
   rm -f "$tarball"
   # Emptied apt lists keep the date 1970: else `apt: cache_valid_time` takes them for fresh ones.
   mmdebstrap --variant=minbase --include="$packages" \
