@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-shell demo-clean test test-unit test-lint test-sanity test-molecule test-integration venv lock vendor build install
+.PHONY: help demo demo-shell demo-clean test test-unit test-lint test-sanity test-molecule test-integration test-drivers venv lock vendor build install
 MAKEFLAGS += --no-print-directory
 
 help: ## List the targets
@@ -34,6 +34,9 @@ test-molecule: ## Run molecule on a Debian 12 and a Debian 13 host
 
 test-integration: ## Run the demo and the tests on its host
 	@tests/tools/test.sh integration
+
+test-drivers: ## Test discovery on Debian's real driver packages (not part of test)
+	@tests/tools/test.sh driver_packages
 
 venv: ## Make .venv with everything that tests and lint need
 	@tests/tools/prepare.sh dev

@@ -1,0 +1,82 @@
+# Copyright (c) 2026 the gpufleet.nvidia authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The real roots with Debian's driver packages, their records, and driver volumes made of them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# .dev holds a link ansible_collections/gpufleet/nvidia to the checkout.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / ".dev"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
+
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host import (
+    driver_root,
+    driver_volume,
+)
+
+TESTS = Path(__file__).resolve().parents[1]
+RECORDS = {
+    "debian12-535-amd64": ("bookworm", "amd64"),
+    "debian13-550-amd64": ("trixie", "amd64"),
+    "debian13-550-arm64": ("trixie", "arm64"),
+}
+
+
+@dataclass(frozen=True)
+class Driver:
+    """A real root and what was recorded of one like it."""
+
+    root: Path
+    record_path: Path
+
+    @property
+    def record(self) -> dict[str, Any]:
+        return dict(json.loads(self.record_path.read_text()))
+
+    @property
+    def version(self) -> str:
+        """Of the driver in the root."""
+        (path,) = self.root.glob("usr/lib/*64-linux-gnu/nvidia/current/libnvidia-ml.so.*.*")
+        return path.name.partition(".so.")[2]
+
+    def choice(self) -> driver_root.Choice:
+        return driver_root.choose(self.root, driver_root.candidates(self.root), self.version)
+
+    def volume(self, store: Path) -> Path:
+        """Make the driver volume and return its folder."""
+        return driver_volume.create(store, self.version, self.root).path
+
+    def differences(self, store: Path) -> tuple[str, ...]:
+        """What would have to be made anew in the driver volume."""
+        return driver_volume.compare(store, self.version, self.root).differences
+
+
+@pytest.fixture(scope="session", params=RECORDS)
+def driver(request: pytest.FixtureRequest) -> Driver:
+    suite, arch = RECORDS[request.param]
+    made = subprocess.run(
+        [TESTS / "tools" / "driver_packages.sh", suite, arch],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    record = TESTS / "golden" / "driver_packages" / f"{request.param}.json"
+    return Driver(Path(made.stdout.strip()), record)
+
+
+@pytest.fixture
+def store(driver: Driver) -> Iterator[Path]:
+    """A place for driver volumes on the root's file system, so that hard links are possible."""
+    with tempfile.TemporaryDirectory(dir=driver.root.parent, prefix="volumes-") as folder:
+        yield Path(folder)
