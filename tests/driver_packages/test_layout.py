@@ -14,7 +14,7 @@ import pytest
 
 
 class Layout:
-    """A record's paths and links, for one folder of libraries."""
+    """Paths and links of a root, for one folder of libraries."""
 
     def __init__(self, record, triplet: str) -> None:
         self.links = {f["path"]: f["link"] for f in record["files"] if "link" in f}

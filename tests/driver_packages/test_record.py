@@ -5,20 +5,23 @@
 
 from __future__ import annotations
 
+import json
+
 import driver_packages
 import pytest
 import unpacked_root
 
 
 def test_the_record_is_what_the_root_has(driver) -> None:
-    now, recorded = driver_packages.record(driver.root), driver.record
-    if now["source"] != recorded["source"]:
+    recorded = driver.recorded.read_text()
+    source = driver.record["source"]
+    if json.loads(recorded)["source"] != source:
         pytest.skip(
-            f"{driver.record_path.name} was recorded from other packages than the mirror's, record "
-            f"it anew with `.venv/bin/python tests/tools/driver_packages.py {driver.root} "
-            f">{driver.record_path}`: {now['source']}"
+            f"{driver.recorded.name} was recorded from other packages than the root's, record it "
+            f"anew with `.venv/bin/python tests/tools/driver_packages.py {driver.root} "
+            f">{driver.recorded}`; the root has: {source}"
         )
-    assert driver_packages.as_text(now) == driver.record_path.read_text()
+    assert driver_packages.as_text(driver.record) == recorded
 
 
 def test_the_computed_cache_is_ldconfigs(driver) -> None:

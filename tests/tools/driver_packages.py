@@ -54,7 +54,9 @@ class Packages:
         self._lists: list[tuple[str, str, Path]] = []
         self._diversions = diversions(root)
         for paragraph in (root / "var/lib/dpkg/status").read_text().split("\n\n"):
-            field = dict(re.findall(r"^([A-Z][A-Za-z-]*): *(.*)$", paragraph, re.MULTILINE))
+            field: dict[str, str] = dict(
+                re.findall(r"^([A-Z][A-Za-z-]*): *(.*)$", paragraph, re.MULTILINE)
+            )
             if not field:
                 continue
             # A source has a version of its own in parentheses where it is not the binary's.
