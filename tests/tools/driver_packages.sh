@@ -95,9 +95,11 @@ fi
 if ! up_to_date; then
   say "Making $made (once; 1 to 2 minutes)"
   "$root/tests/hosts/packages.sh" mmdebstrap debian-archive-keyring
-  rm -rf "$made" "$made.new"
+  rm -rf "$made.new"
   quietly "mmdebstrap $suite $arch" bootstrap
   echo "$recipe" >"$made.new/.recipe"
+  # Only now: a root that can't be made anew leaves the old one.
+  rm -rf "$made"
   mv "$made.new" "$made"
 fi
 echo "$made"
