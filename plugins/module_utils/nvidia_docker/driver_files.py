@@ -66,8 +66,8 @@ class Library:
     """A further name that programs dlopen."""
     modern_tls_only: bool = False
     """Left out if its ABI note says that it is for kernels without thread-local storage."""
-    beside: str | None = None
-    """Where it is beside the other libraries when ldconfig does not look there."""
+    beside: tuple[str, ...] = ()
+    """Where it is beside the other libraries, since ldconfig does not list it."""
     also_for: tuple[DriverCapability, ...] = ()
     """Further capabilities whose libraries need it."""
 
@@ -137,7 +137,12 @@ LIBRARIES = (
     ),
     Library("libnvidia-pkcs11", _COMPUTE, "confidential computing, OpenSSL 1.1"),
     Library("libnvidia-pkcs11-openssl3", _COMPUTE, "confidential computing, OpenSSL 3"),
-    Library("libvdpau_nvidia", _VIDEO, "VDPAU decoding", beside="vdpau/libvdpau_nvidia.so.1"),
+    Library(
+        "libvdpau_nvidia",
+        _VIDEO,
+        "VDPAU decoding",
+        beside=("vdpau/libvdpau_nvidia.so.1", "libvdpau_nvidia.so.1"),
+    ),
     Library("libnvidia-encode", _VIDEO, "NVENC"),
     Library("libnvcuvid", _VIDEO, "NVDEC"),
     Library("libnvidia-opticalflow", _VIDEO, "optical flow", link="libnvidia-opticalflow.so"),

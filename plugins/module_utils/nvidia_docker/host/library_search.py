@@ -116,8 +116,8 @@ def _beside(root: DriverRoot, located: Iterable[Located]) -> Iterator[Located]:
 
 def _beside_in(place: str, directory: str) -> Iterator[Located]:
     for library in LIBRARIES:
-        if library.beside is not None:
-            yield Located(f"{place}/{library.beside}", directory, library.name)
+        for name in library.beside:
+            yield Located(f"{place}/{name}", directory, library.name)
 
 
 def by_directory(root: DriverRoot, host: str | None = None) -> tuple[Located, ...]:
