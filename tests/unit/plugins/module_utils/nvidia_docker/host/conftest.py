@@ -201,6 +201,12 @@ def driver(empty_driver: InstalledDriver) -> InstalledDriver:
     return driver
 
 
+@pytest.fixture(scope="session")
+def make_driver():
+    """The class of a driver root with files that a test adds."""
+    return InstalledDriver
+
+
 @pytest.fixture
 def make_elf():
     """The function that makes ELF files."""

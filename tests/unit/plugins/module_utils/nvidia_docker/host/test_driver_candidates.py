@@ -129,3 +129,21 @@ def test_firmware_is_what_the_kernel_would_load(driver) -> None:
         f"/lib/firmware/nvidia/{VERSION}/gsp_tu10x.bin",
     )
     assert driver_candidates.firmware(driver.root, "1") == ()
+
+
+def test_without_the_cache_the_loaders_link_tells_the_driver_from_a_left_over(driver) -> None:
+    """An older driver's file sorts before, but ``libnvidia-ml.so.1`` does not lead to it."""
+    driver.library(f"{LIB}/libnvidia-ml.so.535.1")
+    (driver.root / "etc/ld.so.cache").unlink()
+    found = driver_candidates.candidates(driver.root)
+    names = [c.file_name for c in found if c.catalogue_name == ML]
+    assert names == [f"libnvidia-ml.so.{VERSION}", "libnvidia-ml.so.535.1"]
+    assert driver_candidates.installed_version(found) == VERSION
+
+
+def test_without_the_cache_the_newest_of_old_ubuntus_drivers_comes_first(empty_driver) -> None:
+    for major in ("375", "384", "340"):
+        empty_driver.library(f"/usr/lib/nvidia-{major}/libnvidia-ml.so.{major}.1")
+    empty_driver.library("/usr/lib/nvidia-384-prime/libnvidia-ml.so.999.1")
+    found = driver_candidates.candidates(empty_driver.root)
+    assert [c.file_name for c in found] == [f"libnvidia-ml.so.{n}.1" for n in ("384", "375", "340")]
