@@ -25,7 +25,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
 
 import driver_packages
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host import (
-    driver_root,
+    driver_candidates,
+    driver_choice,
     driver_volume,
 )
 
@@ -49,8 +50,9 @@ class Driver:
     def version(self) -> str:
         return str(self.record["driver_version"])
 
-    def choice(self) -> driver_root.Choice:
-        return driver_root.choose(self.root, driver_root.candidates(self.root), self.version)
+    def choice(self) -> driver_choice.Choice:
+        found = driver_candidates.candidates(self.root)
+        return driver_choice.choose(self.root, found, self.version)
 
     def volume(self, store: Path) -> Path:
         """Make the driver volume and return its folder."""

@@ -100,7 +100,7 @@ def record(root: Path) -> dict[str, Any]:
     cache = [
         entry
         for entry in ldcache.read(root / ldcache.CACHE.lstrip("/"))
-        if driver_root.resolve(str(root), entry.path) in files
+        if driver_root.DriverRoot(root).resolve(entry.path) in files
     ]
     for path in [*_links_to(root, files), *(entry.path for entry in cache), *sorted(links)]:
         links.update(_links_on(root, path))
@@ -124,7 +124,7 @@ def record(root: Path) -> dict[str, Any]:
 def _place(root: Path, path: str) -> str | None:
     """Return a path with its directory resolved, ``None`` if it is a directory or not there."""
     directory, _, name = path.rpartition("/")
-    parent = driver_root.resolve(str(root), directory or "/")
+    parent = driver_root.DriverRoot(root).resolve(directory or "/")
     if parent is None or not name or name == ".":
         return None
     place = f"{parent.rstrip('/')}/{name}"
@@ -140,7 +140,10 @@ def _links_to(root: Path, files: set[str]) -> Iterator[str]:
         for name in names:
             if os.path.islink(f"{directory}/{name}"):
                 path = f"{directory}/{name}"[len(str(root)) :]
-                if not _UNIMPORTANT.match(path) and driver_root.resolve(str(root), path) in files:
+                if (
+                    not _UNIMPORTANT.match(path)
+                    and driver_root.DriverRoot(root).resolve(path) in files
+                ):
                     yield path
 
 

@@ -92,7 +92,7 @@ def _link_alternatives(root: Path, links: dict[str, str]) -> None:
             place.symlink_to(target)
             made.append(path)
     for path in made:
-        if driver_root.resolve(str(root), path) is None:
+        if driver_root.DriverRoot(root).resolve(path) is None:
             os.unlink(f"{root}{path}")
     for path in made:
         directory = Path(f"{root}{path}").parent
@@ -103,10 +103,10 @@ def _link_alternatives(root: Path, links: dict[str, str]) -> None:
 def cache_entries(root: Path, triplet: str, machine: int) -> list[tuple[str, str]]:
     """Return (name, path) of the libraries in /lib/TRIPLET as ldconfig lists them."""
     directory = f"/lib/{triplet}"
-    place = f"{root}{driver_root.resolve(str(root), directory)}"
+    place = f"{root}{driver_root.DriverRoot(root).resolve(directory)}"
     found: dict[str, str] = {}
     for name in sorted(os.listdir(place)):
-        origin = driver_root.resolve(str(root), f"{directory}/{name}")
+        origin = driver_root.DriverRoot(root).resolve(f"{directory}/{name}")
         if not re.fullmatch(r"(lib|ld-).*\.so(\..*)?", name) or origin is None:
             continue
         try:
