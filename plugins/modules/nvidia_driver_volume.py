@@ -143,6 +143,14 @@ files:
   type: list
   elements: str
   sample: [bin/nvidia-smi, lib64/libcuda.so, lib64/libcuda.so.1, lib64/libcuda.so.550.163.01]
+firmware:
+  description:
+    - Firmware files of this driver on the host. They are no part of the volume, since programs do not
+      look for them there.
+  returned: O(state=present) or O(state=verified)
+  type: list
+  elements: str
+  sample: [/lib/firmware/nvidia/550.163.01/gsp_ga10x.bin]
 reasons:
   description: Why the volume had to be made, or made again.
   returned: O(state=present)
@@ -176,7 +184,13 @@ from ..module_utils.nvidia_docker.errors import (
     InvalidInput,
     NvidiaDockerError,
 )
-from ..module_utils.nvidia_docker.host import discovery, driver_volume, volume_store, volume_users
+from ..module_utils.nvidia_docker.host import (
+    discovery,
+    driver_candidates,
+    driver_volume,
+    volume_store,
+    volume_users,
+)
 from ..module_utils.nvidia_docker.host.driver_volume import Comparison, Wanted
 from ..module_utils.nvidia_docker.host.engine import Engine
 from ..module_utils.nvidia_docker.injection import VolumeName
@@ -218,7 +232,7 @@ def present(parameters: Parameters, check_mode: bool) -> dict[str, Any]:
     version = _installed(parameters, driver_root)
     comparison = driver_volume.compare(root, version, driver_root, wanted)
     result: dict[str, Any] = {
-        **_described(comparison, version),
+        **_described(comparison, version, driver_root),
         "changed": bool(comparison.differences),
         "reasons": comparison.differences,
         "diff": _diff(comparison.path, comparison.before, comparison.after),
@@ -238,7 +252,7 @@ def verified(parameters: Parameters, check_mode: bool) -> dict[str, Any]:
         raise DriverVolumeError(
             f"the driver volume {comparison.path} is not right: {'; '.join(comparison.differences)}"
         )
-    return {**_described(comparison, version), "changed": False}
+    return {**_described(comparison, version, driver_root), "changed": False}
 
 
 def absent(parameters: Parameters, check_mode: bool) -> dict[str, Any]:
@@ -309,13 +323,14 @@ def _own(driver_root: Path) -> set[str]:
     return versions
 
 
-def _described(comparison: Comparison, version: str) -> dict[str, Any]:
+def _described(comparison: Comparison, version: str, driver_root: Path) -> dict[str, Any]:
     return {
         "volume": str(VolumeName(version)),
         "version": version,
         "mount_point": str(comparison.path),
         "link": comparison.link,
         "files": comparison.files,
+        "firmware": driver_candidates.firmware(driver_root, version),
         "warnings": comparison.warnings,
     }
 

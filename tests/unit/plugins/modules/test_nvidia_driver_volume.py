@@ -125,6 +125,17 @@ def test_present_says_what_it_would_make_then_makes_it_once(tmp_path, driver) ->
     assert "the usual library directories were searched" in json.dumps(made["warnings"])
 
 
+def test_firmware_is_named_and_not_in_the_volume(tmp_path, driver) -> None:
+    """Of this version only."""
+    for version in ("550.1", "535.1"):
+        folder = Path(driver) / "lib/firmware/nvidia" / version
+        folder.mkdir(parents=True)
+        (folder / "gsp_ga10x.bin").write_text("")
+    result = run(tmp_path, driver_root=driver)
+    assert result["firmware"] == ["/lib/firmware/nvidia/550.1/gsp_ga10x.bin"]
+    assert result["files"] == [FILE]
+
+
 def test_verified_changes_nothing_and_fails_with_the_reasons(tmp_path, driver) -> None:
     """A volume that is missing, right, and damaged."""
     missing = run(tmp_path, driver_root=driver, state="verified")
