@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the gpufleet.nvidia authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every line of the README's marked blocks, run where it says."""
+"""Every line of the marked blocks in README and docs, run where it says."""
 
 from __future__ import annotations
 
@@ -15,15 +15,21 @@ ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(r"<!-- run on: (\w+) -->\n```sh\n(.*?)```", re.DOTALL)
 
 
+def blocks() -> list[tuple[str, str]]:
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    return [found for page in pages for found in BLOCK.findall(page.read_text())]
+
+
 def lines() -> list[tuple[str, str]]:
-    text = (ROOT / "README.md").read_text()
-    return [(where, line) for where, block in BLOCK.findall(text) for line in block.splitlines()]
+    return [(where, line) for where, block in blocks() for line in block.splitlines()]
 
 
 def test_there_are_lines_for_each_place() -> None:
     """A marker that is misspelt must not hide a block."""
     assert {where for where, _dummy in lines()} == {"controller", "checkout", "host"}
-    assert len(BLOCK.findall((ROOT / "README.md").read_text())) == 3
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    marked = sum(page.read_text().count("<!-- run on:") for page in pages)
+    assert len(blocks()) == marked
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +43,7 @@ def installed(tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize(("where", "line"), lines())
-def test_a_line_of_the_readme_works(where, line, on_host, on_controller, installed) -> None:
+def test_a_line_works(where, line, on_host, on_controller, installed) -> None:
     """It ends with status 0 and prints something."""
     if where == "host":
         done = on_host(line)

@@ -83,19 +83,19 @@ def test_requests_is_missing_on_the_host(refused, on_host) -> None:
 
 def test_the_plugin_is_down(refused, on_host) -> None:
     """The unit and the role are named."""
-    unit = "nvidia-docker-plugin.service"
-    with broken(on_host, f"systemctl stop {unit}", f"systemctl start {unit}"):
+    units = "nvidia-docker-plugin.socket nvidia-docker-plugin.service"
+    with broken(on_host, f"systemctl stop {units}", f"systemctl start {units}"):
         message = refused("nvidia_container", CONTAINER)
-    assert f"start {unit}" in message
+    assert "start nvidia-docker-plugin.socket" in message
 
 
 def test_the_port_is_taken(on_host, on_controller) -> None:
     """The role names the port and who has it."""
     take = (
-        "systemctl stop nvidia-docker-plugin.service; systemd-run -q --unit=squatter "
+        "systemctl stop nvidia-docker-plugin.socket; systemd-run -q --unit=squatter "
         "python3 -m http.server 3476 --bind 127.0.0.1; sleep 1"
     )
-    give = "systemctl stop squatter; systemctl restart nvidia-docker-plugin.service"
+    give = "systemctl stop squatter; systemctl start nvidia-docker-plugin.service"
     with broken(on_host, take, give):
         done = on_controller("ansible-playbook -i inventory gpufleet.nvidia.site", ok=False)
     assert done.returncode == 2

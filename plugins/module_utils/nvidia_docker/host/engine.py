@@ -126,5 +126,5 @@ def require_volume_driver(name: str, sockets: Path = PLUGIN_SOCKETS) -> None:
         kind = NotInstalled if isinstance(error, FileNotFoundError) else DriverVolumeError
         raise kind(
             f"Docker's volume driver {name} does not answer at {path} ({error.strerror or error}): "
-            "start nvidia-docker-plugin.service, or apply role gpufleet.nvidia.nvidia_docker"
+            "start nvidia-docker-plugin.socket, or apply role gpufleet.nvidia.nvidia_docker"
         ) from None
