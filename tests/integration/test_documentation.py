@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -13,6 +14,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(r"<!-- run on: (\w+) -->\n```sh\n(.*?)```", re.DOTALL)
+
+
+PYTHON = re.compile(r"```python( run)?\n(.*?)```", re.DOTALL)
 
 
 def blocks() -> list[tuple[str, str]]:
@@ -56,3 +60,22 @@ def test_a_line_works(where, line, on_host, on_controller, installed) -> None:
             ANSIBLE_COLLECTIONS_PATH=str(installed / "collections"),
         )
     assert done.stdout.strip()
+
+
+def examples() -> list[str]:
+    """The library's examples, each with the first block before it."""
+    found = PYTHON.findall((ROOT / "docs" / "library.md").read_text())
+    (start,) = [code for run, code in found if not run]
+    return [start + code for run, code in found if run]
+
+
+def test_the_library_has_five_examples() -> None:
+    assert len(examples()) == 5
+
+
+@pytest.mark.parametrize("code", examples(), ids=lambda code: code.splitlines()[5][:40])
+def test_an_example_of_the_library_works(code, on_host) -> None:
+    """On a host that has the programs and nothing of Ansible: not even site-packages."""
+    done = on_host(f"python3 -ISc {shlex.quote(code)}")
+    assert done.stdout.strip()
+    assert on_host("python3 -c 'import ansible'", ok=False).returncode != 0
