@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-shell demo-clean test test-unit test-lint test-sanity test-molecule test-integration test-drivers venv lock vendor build install
+.PHONY: help demo demo-shell demo-clean test test-unit test-lint test-sanity test-molecule test-integration test-drivers venv lock vendor build install uninstall
 MAKEFLAGS += --no-print-directory
 
 help: ## List the targets
@@ -50,5 +50,8 @@ vendor: ## Put the pinned nvidia-ml-py and waitress into _vendor
 build: vendor ## Build the collection artifact in .build
 	@tests/tools/build.sh
 
-install: build ## Install the collection for this user
+install: ## Install the collection for this user; with PREFIX=/usr/local the programs, without Ansible
 	@tests/tools/install.sh
+
+uninstall: ## Remove the programs that `make install PREFIX=/usr/local` has installed
+	@tests/tools/programs.sh uninstall

@@ -2,10 +2,13 @@
 # Copyright (c) 2026 the gpufleet.nvidia authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# install.sh [FOLDER]: installs the built artifact into FOLDER, default ~/.ansible/collections. Where
-# community.docker is not there yet, the copy of .build/collections is put beside it.
+# install.sh [FOLDER]: builds the collection and installs it into FOLDER, default ~/.ansible/collections.
+# Where community.docker is not there yet, the copy of .build/collections is put beside it. With PREFIX in
+# the environment the programs are installed instead.
 set -euo pipefail
 . "$(dirname "$0")/steps.sh"
+[ -z "${PREFIX:-}${DESTDIR:-}" ] || exec "$root/tests/tools/programs.sh" install
+make -C "$root" build
 target=${1:-$HOME/.ansible/collections}
 version=$(sed -n 's/^version: //p' "$root/galaxy.yml")
 community=$target/ansible_collections/community

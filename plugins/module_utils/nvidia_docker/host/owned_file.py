@@ -14,7 +14,7 @@ from pathlib import Path
 
 from .durable import sync_directory
 
-MARK = "# Made by gpufleet.nvidia (module nvidia_docker_plugin): changes made here are lost."
+MARK = "# Made by gpufleet.nvidia: changes made here are lost."
 """In the first lines of each file that is ours to replace and to remove."""
 
 

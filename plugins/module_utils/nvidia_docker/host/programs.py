@@ -60,10 +60,18 @@ class Layout:
     """Where things lie on a host, below ``root``."""
 
     root: Path = Path("/")
+    prefix: str = "usr/local"
+    """Below ``root``."""
+    staged: bool = False
+    """``root`` is not there when the programs run, as in a package that is being built."""
+
+    def at_run(self, path: Path) -> str:
+        """Return where the programs will see a path of this layout."""
+        return str(Path("/") / path.relative_to(self.root)) if self.staged else str(path)
 
     @property
     def library(self) -> Path:
-        return self.root / "usr/local/lib/nvidia-docker"
+        return self.root / self.prefix / "lib/nvidia-docker"
 
     @property
     def releases(self) -> Path:
@@ -88,7 +96,7 @@ class Layout:
 
     @property
     def launchers(self) -> tuple[Path, ...]:
-        return tuple(self.root / "usr/local/bin" / name for name in PROGRAMS)
+        return tuple(self.root / self.prefix / "bin" / name for name in PROGRAMS)
 
 
 @dataclass(frozen=True)
@@ -131,8 +139,8 @@ def _launcher(layout: Layout, path: Path, interpreter: str) -> TextFile:
     text = _LAUNCHER.format(
         interpreter=interpreter,
         mark=MARK,
-        library=str(layout.library),
-        current=str(layout.current),
+        library=layout.at_run(layout.library),
+        current=layout.at_run(layout.current),
         package=PACKAGE,
         part=part,
         arguments=arguments,
@@ -244,7 +252,7 @@ def _add(layout: Layout, digest: str, interpreter: str, files: Mapping[str, byte
     new, old = layout.releases / ".new", layout.releases / ".old"
     try:
         new.mkdir()
-        release.write(new, files, interpreter, final)
+        release.write(new, files, interpreter, layout.at_run(final))
         reason = release.problem(new, digest, interpreter)
         if reason is not None:
             raise ProgramsError(f"release {digest} can't be installed: {reason}")

@@ -110,7 +110,7 @@ def unpack(archive: Path, wanted: str) -> dict[str, bytes]:
     return files
 
 
-def write(folder: Path, files: Mapping[str, bytes], interpreter: str, final: Path) -> None:
+def write(folder: Path, files: Mapping[str, bytes], interpreter: str, final: str) -> None:
     """Write a release into an existing empty folder and byte-compile it for this interpreter.
 
     ``final`` is where the folder will lie; tracebacks say it. Everything is on disk on return.
@@ -122,7 +122,7 @@ def write(folder: Path, files: Mapping[str, bytes], interpreter: str, final: Pat
         _write_file(path, files[name])
         if path.suffix == ".py":
             cache = path.parent / "__pycache__" / f"{path.stem}.{sys.implementation.cache_tag}.pyc"
-            _compile(path, cache, str(final / name))
+            _compile(path, cache, f"{final}/{name}")
             _sync_file(cache)
             compiled[str(cache.relative_to(folder))] = _sha256(cache.read_bytes())
     manifest = {

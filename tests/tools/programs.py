@@ -1,0 +1,101 @@
+# Copyright (c) 2026 the gpufleet.nvidia authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Install the programs and units without Ansible, as role nvidia_docker does; for programs.sh.
+
+render FOLDER: write the units, rendered with the role's defaults; needs Jinja.
+install FOLDER, uninstall: with the Python that the programs will run with, and nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / ".dev"))
+
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.errors import (  # noqa: E402
+    NvidiaDockerError,
+)
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host import (  # noqa: E402
+    programs,
+    release,
+    service,
+)
+from ansible_collections.gpufleet.nvidia.plugins.plugin_utils import (  # noqa: E402
+    programs as packed,
+)
+
+ROLE = ROOT / "roles" / "nvidia_docker"
+TEMPLATES = ROLE / "templates" / "etc" / "systemd" / "system"
+PREFIX, DESTDIR, PYTHON = (os.environ[name] for name in ("PREFIX", "DESTDIR", "PYTHON"))
+
+
+def layout() -> programs.Layout:
+    """Where the programs go.
+
+    Raises NvidiaDockerError for a PREFIX or DESTDIR that no installation can have.
+    """
+    for name, value in (("PREFIX", PREFIX), ("DESTDIR", DESTDIR or "/")):
+        if not value.startswith("/") or ".." in Path(value).parts or not value.isprintable():
+            raise NvidiaDockerError(f"{name}={value!r} is no absolute path")
+    return programs.Layout(Path(DESTDIR or "/"), PREFIX.strip("/"), staged=bool(DESTDIR))
+
+
+def render(folder: Path) -> None:
+    """Write the units as the role would with its defaults."""
+    import jinja2
+    import yaml
+
+    # As Ansible's template has it.
+    environment = jinja2.Environment(
+        trim_blocks=True, keep_trailing_newline=True, undefined=jinja2.StrictUndefined
+    )
+    variables = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text())
+    variables |= {
+        "__nvidia_docker_prefix": "/" + PREFIX.strip("/"),
+        "__nvidia_docker_volumes": variables["nvidia_docker_volumes_path"],
+        "__nvidia_docker_listen_stream": variables["nvidia_docker_listen"],
+    }
+    for name in programs.UNITS:
+        template = (TEMPLATES / f"{name}.j2").read_text()
+        (folder / name).write_text(environment.from_string(template).render(variables))
+
+
+def install(units: Path) -> None:
+    """Install the programs and the rendered units; make the plugin's user on this machine."""
+    where = layout()
+    files = packed.read_files()
+    texts = {name: (units / name).read_text() for name in programs.UNITS}
+    target = programs.wanted(where, release.digest(files), release.version(files), PYTHON, texts)
+    programs.install(where, target, files)
+    if not where.staged:
+        service.make_user()
+    for file in target.files:
+        print(file.path)
+
+
+def uninstall() -> None:
+    """Remove what ``install`` has made, and nothing else. The plugin's user stays."""
+    where = layout()
+    for path in programs.ours(where):
+        print(path)
+    programs.remove(where)
+
+
+def main(arguments: list[str]) -> int:
+    actions = {"render": render, "install": install, "uninstall": uninstall}
+    try:
+        actions[arguments[0]](*map(Path, arguments[1:]))
+    except NvidiaDockerError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"Error: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
