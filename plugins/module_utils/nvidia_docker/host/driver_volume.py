@@ -120,10 +120,10 @@ def create(
     """
     wanted = wanted or Wanted()
     comparison = compare(root, version, driver_root, wanted)
-    if not comparison.differences:
-        return _made(comparison)
     path = comparison.path
     with store.reported(f"make the driver volume {path}"):
+        if not comparison.differences and not store.leftovers(path.parent, version):
+            return _made(comparison)
         store.prepare(path.parent)
         with store.locked(path.parent, version):
             looked = _compare(path, version, driver_root, wanted)

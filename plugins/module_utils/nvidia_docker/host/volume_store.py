@@ -71,23 +71,27 @@ def list_volumes(root: Path) -> tuple[str, ...]:
 
 
 def remove(root: Path, version: str) -> bool:
-    """Delete a volume and return whether there was one. Raises DriverVolumeError."""
+    """Delete a volume, and what killed processes left of it, and return whether there was one.
+
+    Raises DriverVolumeError.
+    """
     path = directory(root, version)
-    if not os.path.lexists(path):
-        return False
     store = path.parent
     with reported(f"remove the driver volume {path}"):
+        if not os.path.lexists(path) and not leftovers(store, version):
+            return False
         _refuse_unsafe(store)
         with locked(store, version) as lock:
             gone = beside(store, version)
             try:
                 os.rename(path, gone)
+                sync_directory(store)
+                delete(gone)
             except FileNotFoundError:
                 return False
             finally:
+                # Last: who makes the volume meanwhile has a new lock and deletes what is left over.
                 os.unlink(lock)
-            sync_directory(store)
-            delete(gone)
     return True
 
 
@@ -130,7 +134,8 @@ def locked(store: Path, version: str) -> Iterator[Path]:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             # A remover deletes the file; who waited for it has to look for the new one.
             if _is_same_file(path, descriptor):
-                _remove_leftovers(store, version)
+                for left in leftovers(store, version):
+                    delete(left)
                 yield path
                 return
         finally:
@@ -140,6 +145,15 @@ def locked(store: Path, version: str) -> Iterator[Path]:
 def beside(store: Path, version: str) -> Path:
     """Return a new name beside a volume; ``locked`` deletes what has such a name."""
     return store / f".{version}.{secrets.token_hex(_RANDOM_BYTES)}"
+
+
+def leftovers(store: Path, version: str) -> tuple[Path, ...]:
+    """Return the trees beside a volume: a killed process left them, or a living one builds them."""
+    pattern = re.compile(rf"\.{re.escape(version)}\.[0-9a-f]{{{2 * _RANDOM_BYTES}}}")
+    try:
+        return tuple(store / name for name in os.listdir(store) if pattern.fullmatch(name))
+    except (FileNotFoundError, NotADirectoryError):
+        return ()
 
 
 def delete(path: Path) -> None:
@@ -176,10 +190,3 @@ def _is_directory(path: Path) -> bool:
 def _is_same_file(path: Path, descriptor: int) -> bool:
     status = status_of(path)
     return status is not None and os.path.samestat(status, os.fstat(descriptor))
-
-
-def _remove_leftovers(store: Path, version: str) -> None:
-    pattern = re.compile(rf"\.{re.escape(version)}\.[0-9a-f]{{{2 * _RANDOM_BYTES}}}")
-    for name in os.listdir(store):
-        if pattern.fullmatch(name):
-            delete(store / name)
