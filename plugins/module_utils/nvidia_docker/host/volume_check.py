@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Container, Iterator
@@ -67,7 +68,7 @@ def _disagreements(path: Path, manifest: Manifest) -> Iterator[str]:
         elif not _is_as_recorded(status, record):
             yield f"{name} was changed"
     for name, target in manifest.symlinks:
-        if not (path / name).is_symlink() or os.readlink(path / name) != target:
+        if _target(path / name) != target:
             yield f"{name} does not lead to {target}"
 
 
@@ -105,14 +106,24 @@ def tree(path: Path, manifest: Manifest | None) -> tuple[str, ...]:
     lines = []
     directories = directories_of(manifest.paths if manifest else ())
     for name in _names(path, directories):
-        status = status_of(path / name)
+        status, target = status_of(path / name), _target(path / name)
         if name == manifests.FILE_NAME or status is None:
             continue
-        if stat.S_ISLNK(status.st_mode):
-            lines.append(f"{name} -> {os.readlink(path / name)}")
+        if target is not None:
+            lines.append(f"{name} -> {target}")
         else:
             lines.append(line(name, copies.get(name, status.st_ino), status.st_size))
     return tuple(sorted(lines))
+
+
+def _target(path: Path) -> str | None:
+    """Return where a symbolic link leads; ``None`` if it is none, or was removed meanwhile."""
+    try:
+        return os.readlink(path)
+    except OSError as error:
+        if error.errno in (errno.EINVAL, errno.ENOENT, errno.ENOTDIR):
+            return None
+        raise
 
 
 def line(name: str, inode: int, size: int) -> str:
