@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..driver_files import ALL_CAPABILITIES, DriverCapability, with_implied
-from ..errors import DriverFilesError, InvalidInput
+from ..errors import DriverFilesError, DriverVolumeError, InvalidInput
 from . import manifest as manifests
 from . import volume_store as store
 from .driver_candidates import Candidate, candidates
@@ -141,6 +141,12 @@ def create(
                     looked.capabilities,
                     wanted.hard_links_only,
                 )
+                changed = damages(built, manifest, version)
+                if changed:
+                    raise DriverVolumeError(
+                        f"can't make the driver volume {path}: while it was made, "
+                        f"{'; '.join(changed)}; try again"
+                    )
                 put_in_place(built, path)
             finally:
                 store.delete(built)

@@ -86,10 +86,21 @@ def _bring(directory: Path, root: Path, candidate: Candidate, hard_links_only: b
             ) from error
         return Record(candidate, _copy(source, target, candidate))
     status = os.lstat(target)
-    if not stat.S_ISREG(status.st_mode) or status.st_size != candidate.size:
+    if not stat.S_ISREG(status.st_mode) or not _is_like(status, candidate):
         raise _changed(source)
     # On overlayfs the first link gives a file its own inode.
     return Record(replace(candidate, inode=status.st_ino), Link.HARD)
+
+
+def _is_like(status: os.stat_result, candidate: Candidate) -> bool:
+    """Whether a linked file is what was chosen, as far as its status tells."""
+    mode = stat.S_IMODE(status.st_mode)
+    return (status.st_size, status.st_mtime_ns, status.st_uid, mode) == (
+        candidate.size,
+        candidate.modified_ns,
+        candidate.owner,
+        candidate.mode,
+    )
 
 
 def _copy(source: str, target: Path, candidate: Candidate) -> Link:
