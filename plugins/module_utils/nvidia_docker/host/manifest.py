@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from dataclasses import asdict, dataclass
 from enum import Enum
 from pathlib import Path
@@ -84,10 +85,17 @@ def read(directory: Path) -> Manifest:
 
     Raises ValueError with the reason if there is none that can be trusted.
     """
+    # A pipe in its place would keep whoever opens it waiting.
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
     try:
-        descriptor = os.open(directory / FILE_NAME, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        with open(descriptor, "rb") as file:
-            content = file.read(_LARGEST + 1)
+        descriptor = os.open(directory / FILE_NAME, flags)
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise ValueError(f"{FILE_NAME} is no regular file")
+            with open(descriptor, "rb", closefd=False) as file:
+                content = file.read(_LARGEST + 1)
+        finally:
+            os.close(descriptor)
     except OSError as error:
         raise ValueError(f"{FILE_NAME} can't be read: {os.strerror(error.errno or 0)}") from error
     try:
