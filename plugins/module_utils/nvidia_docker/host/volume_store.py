@@ -8,6 +8,7 @@ What stands beside the volumes begins with a dot: locks, and trees that are bein
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
@@ -165,11 +166,13 @@ def delete(path: Path) -> None:
 
 
 def status_of(path: Path) -> os.stat_result | None:
-    """Return lstat's answer, ``None`` if there is no such name."""
+    """Return lstat's answer, ``None`` if there is no such name, or can be none: it is too long."""
     try:
         return os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
+            return None
+        raise
 
 
 @contextmanager
