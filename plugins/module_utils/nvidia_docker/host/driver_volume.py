@@ -123,6 +123,7 @@ def create(
     path = comparison.path
     with store.reported(f"make the driver volume {path}"):
         if not comparison.differences and not store.leftovers(path.parent, version):
+            store.refuse_unsafe(path.parent)
             return _made(comparison)
         store.prepare(path.parent)
         with store.locked(path.parent, version):

@@ -13,6 +13,7 @@ import fcntl
 import os
 import re
 import secrets
+import shlex
 import shutil
 import stat
 from collections.abc import Iterator
@@ -81,7 +82,7 @@ def remove(root: Path, version: str) -> bool:
     with reported(f"remove the driver volume {path}"):
         if not os.path.lexists(path) and not leftovers(store, version):
             return False
-        _refuse_unsafe(store)
+        refuse_unsafe(store)
         with locked(store, version) as lock:
             gone = beside(store, version)
             try:
@@ -106,19 +107,23 @@ def prepare(store: Path) -> None:
             continue
         os.chmod(new, DIRECTORY_MODE)
         sync_directory(new.parent)
-    _refuse_unsafe(store)
+    refuse_unsafe(store)
 
 
-def _refuse_unsafe(store: Path) -> None:
-    """Who can write to the store could give every container a library of his own."""
+def refuse_unsafe(store: Path) -> None:
+    """Who can write to the store could give every container a library of his own.
+
+    Raises DriverVolumeError with the command that mends it.
+    """
     if store.is_symlink() or not store.is_dir():
         raise DriverVolumeError(f"{store} must be a directory and no symbolic link")
     for path in (store.parent, store):
         status = os.stat(path)
         if status.st_mode & 0o022 or status.st_uid not in (0, os.geteuid()):
+            name = shlex.quote(str(path))
             raise DriverVolumeError(
                 f"{path} can be written by others than root (owner {status.st_uid}, mode "
-                f"{stat.S_IMODE(status.st_mode):04o}): chown root {path}; chmod go-w {path}"
+                f"{stat.S_IMODE(status.st_mode):04o}): chown root {name}; chmod go-w {name}"
             )
 
 
