@@ -57,6 +57,7 @@ def _disagreements(path: Path, manifest: Manifest) -> Iterator[str]:
             yield f"{directory} has mode {stat.S_IMODE(status.st_mode):04o}"
         elif status.st_uid not in (0, os.geteuid()):
             yield f"{directory} belongs to user {status.st_uid}"
+    yield from _open_to_others(path / manifests.FILE_NAME)
     expected = {manifests.FILE_NAME, *manifest.paths}
     for stray in sorted(set(_names(path, directories)) - expected):
         yield f"{stray} does not belong there"
@@ -70,6 +71,15 @@ def _disagreements(path: Path, manifest: Manifest) -> Iterator[str]:
     for name, target in manifest.symlinks:
         if _target(path / name) != target:
             yield f"{name} does not lead to {target}"
+
+
+def _open_to_others(manifest: Path) -> Iterator[str]:
+    """Who can write to the manifest could tell what is right."""
+    status = status_of(manifest)
+    if status is not None and stat.S_IMODE(status.st_mode) & 0o022:
+        yield f"{manifests.FILE_NAME} has mode {stat.S_IMODE(status.st_mode):04o}"
+    elif status is not None and status.st_uid not in (0, os.geteuid()):
+        yield f"{manifests.FILE_NAME} belongs to user {status.st_uid}"
 
 
 def _is_as_recorded(status: os.stat_result, record: Record) -> bool:
