@@ -28,13 +28,17 @@ def main(argv: list[str]) -> int:
         sys.stderr.write(f"Error: --capabilities: {error}\n")
         return 2
     maker = LocalVolumeMaker(Path(options.d), wanted=wanted)
-    with os.fdopen(0, "rb") as connection:
-        request = connection.readline(LARGEST_REQUEST)
-    reply = answer(maker, request)
-    # For the journal: the one who asked is told the same.
-    sys.stderr.write(f"{request.decode(errors='replace').strip()} -> {reply.decode()}")
-    with os.fdopen(1, "wb") as connection:
-        connection.write(reply)
+    try:
+        with os.fdopen(0, "rb") as connection:
+            request = connection.readline(LARGEST_REQUEST)
+        reply = answer(maker, request)
+        # For the journal: the one who asked is told the same.
+        sys.stderr.write(f"{request.decode(errors='replace').strip()} -> {reply.decode()}")
+        with os.fdopen(1, "wb") as connection:
+            connection.write(reply)
+    except OSError as error:
+        sys.stderr.write(f"Error: who asked is gone ({error.strerror})\n")
+        return 1
     return 0
 
 
