@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -61,6 +62,8 @@ def image(mount, tmp_path: Path):
     """A function that makes a file system in a sparse file with ``mkfs`` and mounts it."""
 
     def make(megabytes: int, *mkfs: str) -> Path:
+        if shutil.which(mkfs[0]) is None:
+            pytest.skip(f"this machine has no {mkfs[0]}")
         file, path = tmp_path / "image", tmp_path / "mounted"
         with open(file, "wb") as stream:
             stream.truncate(megabytes << 20)
