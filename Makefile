@@ -17,11 +17,18 @@ demo-shell: ## A shell on the host of the demo
 demo-clean: ## Remove everything that the demo made
 	@tests/demo/clean.sh
 
-test: ## Run all tests: unit, lint, sanity, molecule, integration
+test: ## Run all tests: unit, faults, lint, sanity, molecule, integration
 	@tests/tools/test.sh
 
 test-unit: ## Run the unit tests
 	@tests/tools/test.sh unit
+
+.PHONY: test-faults bench
+test-faults: ## Kill, starve and race what makes driver volumes (root)
+	@tests/tools/test.sh faults
+
+bench: venv ## Measure beside baselines, all or SUBJECTS=driver_volume
+	@.venv/bin/python tests/bench/run.py $(SUBJECTS)
 
 test-lint: ## Run the linters and type checks
 	@tests/tools/test.sh lint

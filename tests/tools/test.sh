@@ -6,7 +6,7 @@
 # all but the last by default. The last line is "N passed, N failed"; a part that is no pytest counts as one.
 set -euo pipefail
 . "$(dirname "$0")/steps.sh"
-[ $# -gt 0 ] || set -- unit lint sanity molecule integration
+[ $# -gt 0 ] || set -- unit faults lint sanity molecule integration
 passed=0 failed=0
 times=$build/times
 : >"$times"
@@ -71,6 +71,10 @@ esac
 for name in "$@"; do
   case $name in
     unit) suite unit -n 2 ;;
+    faults)
+      "$root/tests/hosts/packages.sh" btrfs-progs xfsprogs
+      suite faults -n 2 -rs
+      ;;
     lint) part "lint" "$root/tests/tools/lint.sh" ;;
     sanity) part "ansible-test sanity" quietly "ansible-test sanity" "$root/tests/tools/sanity.sh" ;;
     molecule)
