@@ -2,8 +2,9 @@
 # Copyright (c) 2026 the gpufleet.nvidia authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# test.sh [unit] [lint] [sanity] [molecule] [integration] [driver_packages]: runs these parts of the tests,
-# all but the last by default. The last line is "N passed, N failed"; a part that is no pytest counts as one.
+# test.sh [unit] [faults] [lint] [sanity] [molecule] [integration] [driver_packages]: runs these parts of the
+# tests, all but the last by default. The last line is "N passed, N failed"; a part that is no pytest counts
+# as one.
 set -euo pipefail
 . "$(dirname "$0")/steps.sh"
 [ $# -gt 0 ] || set -- unit faults lint sanity molecule integration
@@ -83,7 +84,7 @@ for name in "$@"; do
       ;;
     integration) integration ;;
     driver_packages) suite driver_packages -rs ;;
-    *) die "usage: test.sh [unit] [lint] [sanity] [molecule] [integration] [driver_packages]" ;;
+    *) die "usage: test.sh [unit] [faults] [lint] [sanity] [molecule] [integration] [driver_packages]" ;;
   esac
 done
 
