@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-shell demo-clean test test-unit test-lint test-sanity test-molecule test-integration test-drivers venv lock vendor build install uninstall
+.PHONY: help demo demo-shell demo-clean test test-unit test-lint test-sanity test-molecule test-integration test-drivers test-faults bench venv lock vendor build install uninstall
 MAKEFLAGS += --no-print-directory
 
 help: ## List the targets
@@ -23,7 +23,6 @@ test: ## Run all tests: unit, faults, lint, sanity, molecule, integration
 test-unit: ## Run the unit tests
 	@tests/tools/test.sh unit
 
-.PHONY: test-faults bench
 test-faults: ## Kill, starve and race what makes driver volumes (root)
 	@tests/tools/test.sh faults
 

@@ -117,7 +117,7 @@ def _files() -> Iterator[tuple[str, bytes, str | None]]:
             needed = library.needs_one_of[:1]
             soname = f"{library.name}.so.1"
             data = elf(soname, needed=tuple(f"{n}.so.0" for n in needed), bits=bits)
-            if not library.modern_tls_only and library.beside is None:
+            if not library.modern_tls_only and not library.beside:
                 yield f"{place}/{library.name}.so.{VERSION}", data, soname
 
 
