@@ -47,8 +47,9 @@ options:
   units:
     description:
       - The systemd units, by their names. C(nvidia-docker-plugin.service) is the plugin and
-        C(nvidia-docker-plugin.socket) has its sockets; C(nvidia-docker-volume-maker.socket) and
-        C(nvidia-docker-volume-maker@.service) make the driver volumes for it. All four, or none.
+        C(nvidia-docker-plugin.socket) has its sockets; C(nvidia-docker-volume-maker) makes the driver
+        volumes for it and C(nvidia-docker-image-reader) looks at images, each with a C(.socket) and a
+        C(@.service). All six, or none.
       - The C(WorkingDirectory) of C(nvidia-docker-plugin.service) must be
         C(/usr/local/lib/nvidia-docker/current), which tells the release that the plugin runs.
       - With them the user C(nvidia-docker) is made, which the plugin runs as. It is never removed.
@@ -70,8 +71,8 @@ options:
 requirements:
   - Python 3.9 or later on the host, root
 notes:
-  - The programs are C(nvidia-docker), C(nvidia-docker-plugin) and C(nvidia-docker-volume-maker) in
-    C(/usr/local/bin). A file of that name which this module has not made is never replaced, the
+  - The programs are C(nvidia-docker), C(nvidia-docker-plugin), C(nvidia-docker-volume-maker) and
+    C(nvidia-docker-image-reader) in C(/usr/local/bin). A file of that name which this module has not made is never replaced, the
     module fails.
   - They run with the Python that Ansible uses on the host, or, from a virtual environment, with the
     Python that this was made from.

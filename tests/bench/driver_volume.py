@@ -38,12 +38,13 @@ import sys
 sys.path.insert(0, {module_utils!r})
 from functools import partial
 from pathlib import Path
-from nvidia_docker.plugin import volume_maker
+from nvidia_docker.host import volume_maker
+from nvidia_docker.plugin import helpers
 # The only thing that it can't be told: a driver root that is not the host's.
 volume_maker.LocalVolumeMaker = partial(
     volume_maker.LocalVolumeMaker, driver_root=Path({driver_root!r})
 )
-sys.exit(volume_maker.main(sys.argv[1:]))
+sys.exit(helpers.make_volume(sys.argv[1:]))
 """
 
 

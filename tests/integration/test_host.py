@@ -73,6 +73,9 @@ WRONG = [
     ("docker volume create -d nvidia-docker nvidia_driver_1.2", "1.2"),
     ("docker volume create -d nvidia-docker other", "bad volume format: other"),
     ("curl -sS 'localhost:3476/docker/cli?dev=99'", "invalid device: 99"),
+    ("curl -sS 'localhost:3476/docker/cli?image={newer}'", "unsupported CUDA version: driver "),
+    ("curl -sS 'localhost:3476/docker/cli?image=nothing'", "image nothing is not on this host"),
+    ("curl -fsS 'localhost:3476/docker/cli?image={newer}'", "error: 409"),
     ("curl -sS 'localhost:3476/docker/cli?device=0'", "device"),
 ]
 
@@ -85,6 +88,17 @@ def test_wrong_input_is_answered_with_one_sentence(on_host, newer_image, line, s
     assert sentence in text
     assert "Traceback" not in text
     assert len(text.strip().splitlines()) == 1
+
+
+def test_an_image_is_checked_before_docker_gets_its_options(on_host, newer_image) -> None:
+    """v1's way of running a container with the plugin alone, now with the command's check."""
+    ask = "options=$(curl -fsS 'localhost:3476/docker/cli?image={image}')"
+    line = ask + " && docker run --rm $options {image} {command}"
+    done = on_host(line.format(image=IMAGE, command="nvidia-smi -L"))
+    assert "UUID" in done.stdout
+    refused = on_host(line.format(image=newer_image, command="echo started"), ok=False)
+    assert refused.returncode != 0
+    assert "started" not in refused.stdout
 
 
 def test_a_restart_of_the_host_brings_everything_back(on_host, facts) -> None:

@@ -40,7 +40,7 @@ def test_units_are_those_of_the_role(staged, on_host) -> None:
     folder = staged("/usr/local") / "etc"
     for path in filter(Path.is_file, folder.rglob("*")):
         assert on_host(f"cat /etc/{path.relative_to(folder)}").stdout == path.read_text()
-    assert len(list((folder / "systemd/system").iterdir())) == 4
+    assert len(list((folder / "systemd/system").iterdir())) == 6
 
 
 def test_the_programs_work_where_they_are_unpacked(staged, on_host) -> None:

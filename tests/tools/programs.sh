@@ -9,7 +9,7 @@ set -euo pipefail
 export PREFIX=${PREFIX:-/usr/local} DESTDIR=${DESTDIR:-} PYTHON=${PYTHON:-/usr/bin/python3}
 program=$root/tests/tools/programs.py
 service=nvidia-docker-plugin.service
-sockets="nvidia-docker-plugin.socket nvidia-docker-volume-maker.socket"
+sockets="nvidia-docker-plugin.socket nvidia-docker-volume-maker.socket nvidia-docker-image-reader.socket"
 
 [ -n "$DESTDIR" ] || [ "$(id -u)" = 0 ] || die "only root can do this on the machine itself; DESTDIR=FOLDER needs no root"
 [ "$("$PYTHON" -c 'import sys; print(sys.version_info >= (3, 9))' 2>/dev/null)" = True ] ||

@@ -71,6 +71,10 @@ class DockerError(NvidiaDockerError):
     """The docker client or engine said no."""
 
 
+class UnknownImage(DockerError):
+    """An image that the engine does not have."""
+
+
 class NotInstalled(NvidiaDockerError):
     """Something that a role of this collection installs is not on this host yet."""
 

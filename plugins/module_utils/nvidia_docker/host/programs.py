@@ -23,17 +23,19 @@ from .owned_file import MARK, TextFile, beside, delete
 from .release import PACKAGE, ProgramsError
 
 SERVICE = "nvidia-docker-plugin.service"
-SOCKETS = ("nvidia-docker-volume-maker.socket", "nvidia-docker-plugin.socket")
+HELPERS = ("nvidia-docker-volume-maker", "nvidia-docker-image-reader")
+SOCKETS = (*(f"{name}.socket" for name in HELPERS), "nvidia-docker-plugin.socket")
 """Units that hold the service's sockets; they have to be there before it."""
-UNITS = (*SOCKETS, SERVICE, "nvidia-docker-volume-maker@.service")
+UNITS = (*SOCKETS, SERVICE, *(f"{name}@.service" for name in HELPERS))
 USER = "nvidia-docker"
 """Runs the plugin (v1's name)."""
 PROGRAMS = {
-    "nvidia-docker": ("cli.main", "sys.argv"),
-    "nvidia-docker-plugin": ("plugin.main", "sys.argv[1:]"),
-    "nvidia-docker-volume-maker": ("plugin.volume_maker", "sys.argv[1:]"),
+    "nvidia-docker": ("cli.main", "main", "sys.argv"),
+    "nvidia-docker-plugin": ("plugin.main", "main", "sys.argv[1:]"),
+    "nvidia-docker-volume-maker": ("plugin.helpers", "make_volume", "sys.argv[1:]"),
+    "nvidia-docker-image-reader": ("plugin.helpers", "read_image", "sys.argv[1:]"),
 }
-"""Name of a program, the part of the package that it runs, and what it is given."""
+"""Name of a program; module of the package and function that it runs, and what that is given."""
 # -I: no environment variable, no user folder. -S: no site, a quarter of the interpreter's start-up.
 # The link is read once: a program that runs during a switch goes on importing its own release. The
 # path is appended: most imports are the standard library's.
@@ -46,9 +48,9 @@ import sys
 release = os.path.join({library!r}, os.readlink({current!r}))
 sys.path += [release, release + "/{package}/_vendor"]
 
-from {package}.{part} import main
+from {package}.{part} import {function}
 
-sys.exit(main({arguments}))
+sys.exit({function}({arguments}))
 """
 _USER_LINE = f'u {USER} - "NVIDIA Docker plugin" -'
 _KERNEL_LINE = 127
@@ -135,7 +137,7 @@ def wanted(
 
 
 def _launcher(layout: Layout, path: Path, interpreter: str) -> TextFile:
-    part, arguments = PROGRAMS[path.name]
+    part, function, arguments = PROGRAMS[path.name]
     text = _LAUNCHER.format(
         interpreter=interpreter,
         mark=MARK,
@@ -143,6 +145,7 @@ def _launcher(layout: Layout, path: Path, interpreter: str) -> TextFile:
         current=layout.at_run(layout.current),
         package=PACKAGE,
         part=part,
+        function=function,
         arguments=arguments,
     )
     return TextFile(path, text, 0o755)

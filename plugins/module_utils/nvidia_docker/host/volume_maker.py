@@ -3,26 +3,25 @@
 
 """Who may write to the store of driver volumes, and how the others ask for it.
 
-The plugin reads requests of strangers, so it has no write access. A volume maker has, and takes one
-request per connection of a unix socket: a line of JSON each way. What it makes is this machine's
-own driver's volume, so that a request can choose nothing but which version to make or to remove.
+The plugin has no write access: it asks the helper nvidia-docker-volume-maker. What that makes is
+this machine's own driver's volume, so that a request can choose nothing but which version to make
+or to remove.
 """
 
 from __future__ import annotations
 
-import json
-import socket
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-from ..errors import DriverVolumeError, InvalidInput, NvidiaDockerError
+from ..errors import DriverVolumeError, InvalidInput
 from . import driver_volume, volume_store
 from .driver_volume import Wanted
+from .helper import Helper
 
-TIMEOUT_S = 300
+PROGRAM = "nvidia-docker-volume-maker"
+_TIMEOUT_S = 300
 """A volume of copies on a slow disk."""
-LARGEST_REQUEST = 1024
-_LARGEST_ANSWER = 1024 * 1024
 
 
 class VolumeMaker(Protocol):
@@ -56,65 +55,25 @@ class LocalVolumeMaker:
 
 
 class RemoteVolumeMaker:
-    """A volume maker behind a unix socket."""
+    """The helper behind a unix socket makes them."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._helper = Helper(path, PROGRAM, DriverVolumeError, _TIMEOUT_S)
 
     def make(self, version: str) -> tuple[str, ...]:
-        return self._ask("make", version)
+        answer = self._helper.ask({"action": "make", "version": version})
+        return tuple(map(str, answer.get("warnings", ())))
 
     def remove(self, version: str) -> None:
-        self._ask("remove", version)
-
-    def _ask(self, action: str, version: str) -> tuple[str, ...]:
-        request = json.dumps({"action": action, "version": version}) + "\n"
-        try:
-            with socket.socket(socket.AF_UNIX) as connection:
-                connection.settimeout(TIMEOUT_S)
-                connection.connect(str(self._path))
-                connection.sendall(request.encode())
-                with connection.makefile("rb") as stream:
-                    answer = stream.readline(_LARGEST_ANSWER)
-        except OSError as error:
-            raise DriverVolumeError(
-                f"the volume maker at {self._path} can't be asked ({error.strerror or error}): "
-                "start nvidia-docker-volume-maker.socket"
-            ) from error
-        try:
-            told = json.loads(answer)
-            problem, warnings = told["error"], tuple(map(str, told["warnings"]))
-        except (ValueError, KeyError, TypeError) as error:
-            raise DriverVolumeError(
-                f"the volume maker at {self._path} gave no answer: see "
-                "journalctl --unit='nvidia-docker-volume-maker@*'"
-            ) from error
-        if problem is not None:
-            raise DriverVolumeError(str(problem))
-        return warnings
+        self._helper.ask({"action": "remove", "version": version})
 
 
-def answer(maker: VolumeMaker, request: bytes) -> bytes:
-    """Do what a request asks for and return the answer to it. Raises nothing of ours."""
-    warnings: tuple[str, ...] = ()
-    problem: str | None = None
-    try:
-        action, version = _read(request)
-        if action == "make":
-            warnings = maker.make(version)
-        else:
-            maker.remove(version)
-    except NvidiaDockerError as error:
-        problem = str(error)
-    return (json.dumps({"error": problem, "warnings": warnings}) + "\n").encode()
-
-
-def _read(request: bytes) -> tuple[str, str]:
-    try:
-        asked = json.loads(request)
-        action, version = asked["action"], asked["version"]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InvalidInput(f"a request is one line of JSON, not {request[:80]!r}") from error
+def act(maker: VolumeMaker, request: Mapping[str, Any]) -> dict[str, object]:
+    """Do what the helper is asked for and return the answer's members. Raises NvidiaDockerError."""
+    action, version = request.get("action"), request.get("version")
     if action not in ("make", "remove") or not isinstance(version, str):
         raise InvalidInput(f"can't {action!r} {version!r}: make or remove a driver version")
-    return action, version
+    if action == "make":
+        return {"warnings": maker.make(version)}
+    maker.remove(version)
+    return {}

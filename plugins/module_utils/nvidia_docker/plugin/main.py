@@ -15,6 +15,7 @@ from pathlib import Path
 from .. import __version__
 from ..errors import NvidiaDockerError
 from ..host import discovery, modprobe, volume_store
+from ..host.image_reader import RemoteImageReader
 from ..host.volume_maker import RemoteVolumeMaker
 from . import remote_api, systemd, volume_driver
 from .server import Server, listen_tcp, listen_unix
@@ -60,11 +61,13 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         parser.add_argument(
             f"-{flag}", f"--{flag}", dest=flag, default=default, help=f"{meaning} ({default})"
         )
-    parser.add_argument(
-        "--volume-maker",
-        metavar="SOCKET",
-        help="unix socket of a process that makes the driver volumes (this process makes them)",
-    )
+    for flag, meaning in (
+        ("--volume-maker", "makes the driver volumes"),
+        ("--image-reader", "asks the Docker engine for images"),
+    ):
+        parser.add_argument(
+            flag, metavar="SOCKET", help=f"unix socket of the helper that {meaning} (this process)"
+        )
     parser.add_argument("-v", "--v", "--version", dest="version", action="store_true")
     parser.add_argument("ignored", nargs="*", help=argparse.SUPPRESS)
     return parser.parse_args(argv)
@@ -77,7 +80,8 @@ def _serve(options: argparse.Namespace) -> None:
     _load_unified_memory()
     root = Path(options.d).absolute()
     maker = RemoteVolumeMaker(Path(options.volume_maker)) if options.volume_maker else None
-    state = State(root, discovery.discover, discovery.describe, maker)
+    reader = RemoteImageReader(Path(options.image_reader)) if options.image_reader else None
+    state = State(root, discovery.discover, discovery.describe, maker, reader)
     _look_at_the_machine(state)
     logger.info("Provisioning volumes at %s", options.d)
     passed = systemd.listeners()

@@ -10,7 +10,16 @@ from collections.abc import Collection
 from ipaddress import ip_address
 from urllib.parse import unquote_plus
 
-from ..errors import DriverUnavailable, InvalidInput, MissingDeviceNode, UnknownDevice
+from .. import requirement
+from ..errors import (
+    DockerError,
+    DriverUnavailable,
+    InvalidInput,
+    MissingDeviceNode,
+    UnknownDevice,
+    UnknownImage,
+    UnmetRequirement,
+)
 from ..host.discovery import require_driver
 from ..injection import VOLUME_KIND, Injection, VolumeName, plan
 from ..model import Host
@@ -26,7 +35,14 @@ _INDEX = re.compile(r"\+?0*([0-9]{1,9})|-0+")
 """As v1's number parser took them: 1, 01, +1, and -0 for 0."""
 _UUID = re.compile(r"(GPU|MIG)-.*|[0-9]{1,9}:[0-9]{1,9}")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_STATUS = {InvalidInput: 400, DriverUnavailable: 503, MissingDeviceNode: 503}
+_STATUS = {
+    InvalidInput: 400,
+    UnknownImage: 404,
+    UnmetRequirement: 409,
+    DockerError: 503,
+    DriverUnavailable: 503,
+    MissingDeviceNode: 503,
+}
 
 
 def api(host_names: Collection[str]) -> Api:
@@ -82,20 +98,24 @@ def _injection(request: Request, state: State) -> Injection:
     version = require_driver(host)
     devices = _devices(host, parameters["dev"])
     _check_volumes(parameters["vol"])
+    if parameters["image"]:
+        _check_image(state, parameters["image"], host, devices)
     return plan(host, devices, VolumeName(version))
 
 
 def _parameters(query: str) -> dict[str, str]:
-    """Return ``dev`` and ``vol``, empty when absent.
+    """Return ``dev``, ``vol`` and ``image``, empty when absent.
 
     v1 took what it could not read for absent, which means all GPUs; here it is refused.
     """
-    values: dict[str, list[str]] = {"dev": [], "vol": []}
+    values: dict[str, list[str]] = {"dev": [], "vol": [], "image": []}
     for part in filter(None, query.split("&")):
         name, value = (_decoded(half, part) for half in part.partition("=")[::2])
         if name not in values:
-            raise InvalidInput(f"unknown query parameter {name!r}: dev and vol are known")
+            raise InvalidInput(f"unknown query parameter {name!r}: dev, vol and image are known")
         values[name].append(value)
+    if len(values["image"]) > 1:
+        raise InvalidInput("query parameter image is given twice")
     for name, given in values.items():
         if given and given[0] in _EVERYTHING and any(v not in _EVERYTHING for v in given):
             raise InvalidInput(f"query parameter {name} is given twice, first for everything")
@@ -138,6 +158,14 @@ def _check_volumes(value: str) -> None:
     for item in value.split(" "):
         if item != VOLUME_KIND:
             raise InvalidInput(f"invalid volume: {item}")
+
+
+def _check_image(state: State, reference: str, host: Host, devices: tuple[Selected, ...]) -> None:
+    """Raise UnmetRequirement with the command's sentence if these GPUs can't serve the image."""
+    image = state.images.image(reference)
+    if image is None:
+        raise UnknownImage(f"image {reference} is not on this host: pull it first")
+    requirement.check(image, host, devices)
 
 
 def _refuse_foreign_host(header: str, allowed: Collection[str]) -> Response | None:

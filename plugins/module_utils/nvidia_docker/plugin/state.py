@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Callable
 
 from ..host.discovery import module_version, require_driver
+from ..host.image_reader import ImageReader, LocalImageReader
 from ..host.volume_maker import LocalVolumeMaker, VolumeMaker
 from ..model import DeviceDetails, Host
 
@@ -28,12 +29,14 @@ class State:
         discover: Callable[[], Host],
         describe: Callable[[Host], tuple[DeviceDetails, ...]],
         maker: VolumeMaker | None = None,
+        images: ImageReader | None = None,
         module_version: Callable[[], str | None] = module_version,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.volumes = volumes
         """Root of the driver volumes (``-d``)."""
         self.maker = maker or LocalVolumeMaker(volumes)
+        self.images = images or LocalImageReader()
         self._module_version = module_version
         self._discover = discover
         self._describe = describe

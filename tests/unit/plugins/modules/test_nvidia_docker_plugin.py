@@ -27,8 +27,8 @@ from ansible_collections.gpufleet.nvidia.plugins.modules import nvidia_docker_pl
 LAUNCHER = TextFile(Path("/usr/local/bin/nvidia-docker"), "#!/usr/bin/python3\n", 0o755)
 FOLDER = Path("/etc/systemd/system")
 UNIT = TextFile(FOLDER / "nvidia-docker-plugin.service", "[Service]\n", 0o644)
-MAKER, SOCKET = (TextFile(FOLDER / name, "[Socket]\n", 0o644) for name in SOCKETS)
-TARGET = State("b" * 64, "2", "/usr/bin/python3", None, (LAUNCHER, MAKER, SOCKET, UNIT))
+SOCKET_FILES = tuple(TextFile(FOLDER / name, "[Socket]\n", 0o644) for name in SOCKETS)
+TARGET = State("b" * 64, "2", "/usr/bin/python3", None, (LAUNCHER, *SOCKET_FILES, UNIT))
 RUNNING = Service(True, True, 1, "b" * 64, False, (), ())
 BARE = State("", "", "", None, ())
 
@@ -44,11 +44,11 @@ BARE = State("", "", "", None, ())
         (TARGET, replace(RUNNING, needs_reload=True), True),
         (replace(TARGET, files=(LAUNCHER,)), RUNNING, True),
         (
-            replace(TARGET, files=(LAUNCHER, MAKER, SOCKET, replace(UNIT, text="[Unit]\n"))),
+            replace(TARGET, files=(LAUNCHER, *SOCKET_FILES, replace(UNIT, text="[Unit]\n"))),
             RUNNING,
             True,
         ),
-        (replace(TARGET, files=(MAKER, SOCKET, UNIT)), RUNNING, False),
+        (replace(TARGET, files=(*SOCKET_FILES, UNIT)), RUNNING, False),
         (replace(TARGET, interpreter="/usr/bin/python3.9"), RUNNING, True),
         (BARE, replace(RUNNING, active=False), True),
     ],
@@ -66,8 +66,8 @@ def test_restart(before: State, running: Service | None, expected: bool) -> None
         (TARGET, TARGET, replace(RUNNING, inactive_sockets=SOCKETS[:1]), SOCKETS),
         (TARGET, TARGET, None, SOCKETS),
         (BARE, TARGET, RUNNING, SOCKETS),
-        (replace(TARGET, files=(MAKER, UNIT)), TARGET, RUNNING, SOCKETS),
-        (replace(TARGET, files=(MAKER, SOCKET)), TARGET, RUNNING, ()),
+        (replace(TARGET, files=(*SOCKET_FILES[1:], UNIT)), TARGET, RUNNING, SOCKETS),
+        (replace(TARGET, files=SOCKET_FILES), TARGET, RUNNING, ()),
         (TARGET, replace(TARGET, files=(LAUNCHER,)), RUNNING, ()),
     ],
 )
@@ -81,7 +81,7 @@ def test_sockets_to_restart(
 def test_difference_of_a_bare_host_shows_every_file() -> None:
     """The release, each launcher, the unit."""
     parts = module.difference(BARE, TARGET)
-    assert [part["before"] for part in parts] == [""] * 5
+    assert [part["before"] for part in parts] == [""] * 6
     assert parts[0]["after"].startswith("release: bbbb")
     assert [part["after"] for part in parts[1:]] == [file.text for file in TARGET.files]
 

@@ -41,8 +41,9 @@ def files_of(version: str) -> dict[str, bytes]:
         f"{package}/cli/late.py": f'VERSION = "{version}"\n'.encode(),
         f"{package}/plugin/main.py": main
         + b"    import vendored\n    print('plugin', __version__, *argv)\n    return 0\n",
-        f"{package}/plugin/volume_maker.py": main
-        + b"    print('maker', __version__, *argv)\n    return 0\n",
+        f"{package}/plugin/helpers.py": main.replace(b"main", b"make_volume")
+        + b"    print('maker', __version__, *argv)\n    return 0\n\n"
+        + b"def read_image(argv):\n    print('reader', *argv)\n    return 0\n",
         f"{package}/_vendor/vendored.py": b"",
     }
 
@@ -88,6 +89,7 @@ def test_a_bare_host_gets_the_programs_the_units_and_the_user(layout: programs.L
     assert run(layout, "nvidia-docker", "run", "-it") == "cli 1 run -it\n"
     assert run(layout, "nvidia-docker-plugin", "-l", ":1") == "plugin 1 -l :1\n"
     assert run(layout, "nvidia-docker-volume-maker", "-d", "/v") == "maker 1 -d /v\n"
+    assert run(layout, "nvidia-docker-image-reader", "x") == "reader x\n"
     assert (
         subprocess.run(layout.launchers[0], stdout=subprocess.DEVNULL, check=False).returncode == 3
     )

@@ -45,6 +45,12 @@ LoadState=loaded
 ActiveState=active
 NeedDaemonReload=no
 
+Listen=/run/nvidia-docker/image-reader.sock (Stream)
+Id=nvidia-docker-image-reader.socket
+LoadState=loaded
+ActiveState=active
+NeedDaemonReload=no
+
 Listen=/run/docker/plugins/nvidia-docker.sock (Stream)
 Listen=127.0.0.1:3476 (Stream)
 Id=nvidia-docker-plugin.socket
@@ -103,6 +109,7 @@ def test_a_running_unit_tells_the_release_it_runs(tmp_path: Path, systemctl: Pat
             inactive_sockets=(),
             listens=(
                 "/run/nvidia-docker/volume-maker.sock",
+                "/run/nvidia-docker/image-reader.sock",
                 "/run/docker/plugins/nvidia-docker.sock",
                 "127.0.0.1:3476",
             ),

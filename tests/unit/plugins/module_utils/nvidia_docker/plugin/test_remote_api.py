@@ -9,6 +9,10 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.errors import (
+    DockerError,
+    InvalidInput,
+)
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.model import (
     Driver,
     Host,
@@ -24,6 +28,9 @@ from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.plug
 )
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.plugin.state import (
     State,
+)
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.requirement import (
+    Image,
 )
 
 GOLDEN = Path(__file__).resolve().parents[5] / "golden" / "v1"
@@ -119,8 +126,8 @@ REFUSED = [
     ("dev=9&vol=foo", "invalid device: 9"),
     ("dev=0;vol=nvidia_driver", "invalid device: 0;vol=nvidia_driver"),
     # v1 answered these with all GPUs.
-    ("DEV=0", "unknown query parameter 'DEV': dev and vol are known"),
-    ("devs=0", "unknown query parameter 'devs': dev and vol are known"),
+    ("DEV=0", "unknown query parameter 'DEV': dev, vol and image are known"),
+    ("devs=0", "unknown query parameter 'devs': dev, vol and image are known"),
     ("dev=%", "query part 'dev=%' can't be decoded: write %25 for a percent sign, and UTF-8"),
     ("dev=%zz", "query part 'dev=%zz' can't be decoded: write %25 for a percent sign, and UTF-8"),
     ("dev=%FF", "query part 'dev=%FF' can't be decoded: write %25 for a percent sign, and UTF-8"),
@@ -217,3 +224,49 @@ def test_a_failure_of_ours_has_its_reason(tmp_path: Path) -> None:
 def test_every_path_exists_twice() -> None:
     plain = {path for _dummy, path in ROUTES if not path.startswith("/v1.0/")}
     assert {path for _dummy, path in ROUTES} == plain | {f"/v1.0{path}" for path in plain}
+
+
+class Images:
+    """An engine with one image that wants CUDA 9.0, and one for any."""
+
+    def image(self, reference: str) -> Image | None:
+        if reference == "broken":
+            raise DockerError("no Docker engine answers")
+        if reference == "bad reference":
+            raise InvalidInput("invalid image reference 'bad reference'")
+        versions = {"new": {"com.nvidia.cuda.version": "9.0"}, "old": {}}
+        return Image(reference, versions[reference], {}) if reference in versions else None
+
+
+IMAGES = [
+    ("image=new", 409, "unsupported CUDA version: driver 8.0 < image 9.0\n"),
+    ("dev=0&image=new", 409, "unsupported CUDA version: driver 8.0 < image 9.0\n"),
+    ("image=none", 404, "image none is not on this host: pull it first\n"),
+    ("image=broken", 503, "no Docker engine answers\n"),
+    ("image=bad+reference", 400, "invalid image reference 'bad reference'\n"),
+    ("image=old&image=new", 400, "query parameter image is given twice\n"),
+    ("image=old&dev=99", 400, "invalid device: 99\n"),
+]
+
+
+@pytest.mark.parametrize(("query", "status", "says"), IMAGES)
+def test_an_image_that_can_not_run_here_is_refused(
+    state: State, query: str, status: int, says: str
+) -> None:
+    """The command's sentence, so that nothing starts."""
+    state.images = Images()
+    for path in ("/docker/cli", "/docker/cli/json"):
+        answer = respond(api({"host"}), state, Request("GET", path, query, {"host": "localhost"}))
+        assert (answer.status, answer.body.decode()) == (status, says)
+
+
+@pytest.mark.parametrize("query", ["image=old", "image=", "dev=0&image=old"])
+def test_an_image_that_can_run_here_changes_nothing(state: State, query: str) -> None:
+    state.images = Images()
+    plain = query.replace("image=old", "").strip("&")
+    answers = [
+        respond(api({"host"}), state, Request("GET", "/docker/cli", one, {"host": "localhost"}))
+        for one in (query, plain)
+    ]
+    assert answers[0] == answers[1]
+    assert answers[0].status == 200
