@@ -138,10 +138,8 @@ def a_pipe(file: Path) -> None:
 
 
 def a_link(file: Path) -> None:
-    """Leads to a right manifest, which is not the volume's."""
-    other = file.parents[3] / "other"
-    other.write_bytes(b"{}")
-    file.symlink_to(other)
+    """Leads to the manifest, which is elsewhere now."""
+    file.symlink_to(file.parents[3] / "moved")
 
 
 def a_huge_file(file: Path) -> None:
@@ -181,7 +179,7 @@ def utf_16(file: Path) -> None:
 )
 def test_no_manifest_at_all(hard: Volume, make: Callable[[Path], None]) -> None:
     """Whatever has its name: refused with a reason, in no time, and made again."""
-    hard.file.unlink()
+    hard.file.rename(hard.root.parent / "moved")
     make(hard.file)
     (reason,) = driver_volume.unfit(hard.root, VERSION)
     assert reason.startswith(manifest.FILE_NAME)
