@@ -285,8 +285,10 @@ def pruned(parameters: Parameters, check_mode: bool) -> dict[str, Any]:
     for version in versions:
         (staying if version in needed else going).append(version)
     before = {version: driver_volume.content(root, version)[1] or () for version in versions}
-    for version in going if not check_mode else ():
-        volume_store.remove(root, version)
+    if not check_mode:
+        for version in going:
+            volume_store.remove(root, version)
+        volume_store.sweep(root)
     return {
         "changed": bool(going),
         "removed": [str(VolumeName(version)) for version in going],

@@ -100,3 +100,17 @@ def test_a_store_of_its_own_file_system(tmpfs, tmp_path: Path) -> None:
         assert prune(tmp_path, root)["removed"] == []
         assert driver_volume.unfit(root, VERSION) == ()
     assert prune(tmp_path, root)["removed"] == [f"nvidia_driver_{VERSION}"]
+
+
+def test_what_killed_processes_left_is_pruned(tmp_path: Path) -> None:
+    """Of versions that have no volume any more, so that nobody else would come by."""
+    driver = tools.install(tmp_path / "driver")
+    root = tmp_path / "volumes"
+    driver_volume.create(root, VERSION, driver.root)
+    store = root / "nvidia_driver"
+    for version in (VERSION, "535.1", "1"):
+        (store / f".{version}.0123abcd/lib64").mkdir(parents=True)
+    for name in (".keep", ".1.notours", ".535.1.0123abcd.mine"):
+        (store / name).mkdir()
+    prune(tmp_path, root)
+    assert tools.in_store(root) == [".1.notours", ".535.1.0123abcd.mine", ".keep"]

@@ -97,6 +97,24 @@ def remove(root: Path, version: str) -> bool:
     return True
 
 
+def sweep(root: Path) -> None:
+    """Delete what killed processes left, of versions that have no volume too.
+
+    Raises DriverVolumeError.
+    """
+    store = root / VOLUME_KIND
+    with reported(f"delete what is left over in {store}"):
+        names = os.listdir(store) if _is_directory(store) else []
+        versions = {name[1:].rpartition(".")[0] for name in names if name.startswith(".")}
+        for version in sorted(versions):
+            if not _VERSION.fullmatch(version) or not leftovers(store, version):
+                continue
+            refuse_unsafe(store)
+            with locked(store, version) as lock:
+                if not os.path.lexists(store / version):
+                    os.unlink(lock)
+
+
 def prepare(store: Path) -> None:
     """Make the store's directories. Raises DriverVolumeError if others could write to them."""
     missing = [p for p in (store, *store.parents) if not p.exists() and not p.is_symlink()]
