@@ -321,43 +321,66 @@ def test_values_that_can_not_work_are_refused(
         programs.wanted(layout, digest, "1", interpreter, None)
 
 
-def kill_after(syncs: int, layout: programs.Layout, version: str) -> bool:
-    """Install in a child that is killed at its n-th fsync; return whether it got that far."""
-    child = os.fork()
-    if child == 0:
-        fsync, left = os.fsync, [syncs]
+KILLS = """
+import importlib.util, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+spec = importlib.util.spec_from_file_location("tests_of_programs", sys.argv[2])
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+print(module.kill_everywhere(Path(sys.argv[3]), sys.argv[4] == "older"))
+"""
 
-        def counted(descriptor: int) -> None:
-            if left[0] == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-            left[0] -= 1
-            fsync(descriptor)
 
-        os.fsync = counted
-        install(layout, version)
-        os._exit(0)
-    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+def kill_everywhere(base: Path, older: bool) -> int:
+    """Install below base/0, base/1 ..., each in a child that is killed at one fsync later; return
+    how many were. For a process without threads: fork copies locks that others hold."""
+    for syncs in range(1000):
+        layout = programs.Layout(base / str(syncs))
+        if older:
+            install(layout, "1")
+        child = os.fork()
+        if child == 0:
+            install_until(syncs, layout)
+        if not os.WIFSIGNALED(os.waitpid(child, 0)[1]):
+            return syncs
+    raise AssertionError("no installation came to its end")
+
+
+def install_until(syncs: int, layout: programs.Layout) -> None:
+    fsync, left = os.fsync, [syncs]
+
+    def counted(descriptor: int) -> None:
+        if left[0] == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        left[0] -= 1
+        fsync(descriptor)
+
+    os.fsync = counted
+    install(layout, "2")
+    os._exit(0)
 
 
 @pytest.mark.parametrize("start", ["bare", "older"])
 def test_a_killed_run_leaves_old_or_new_and_the_next_one_heals(tmp_path: Path, start: str) -> None:
     """Wherever the kill strikes: no program of half a release."""
+    arguments = [str(Path(__file__).resolve().parents[6] / ".dev"), __file__, str(tmp_path), start]
+    done = subprocess.run(
+        [sys.executable, "-c", KILLS, *arguments], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    killed = int(done.stdout)
     seen = set()
-    for syncs in range(1000):
-        layout = programs.Layout(tmp_path / str(syncs))
-        if start == "older":
-            install(layout, "1")
-        killed = kill_after(syncs, layout, "2")
+    for number in range(killed + 1):
+        layout = programs.Layout(tmp_path / str(number))
         if layout.launchers[0].exists():
             output = run(layout, "nvidia-docker")
             assert output in ("cli 1\n", "cli 2\n")
             seen.add(output)
-        if not killed:
-            break
         target = install(layout, "2")
         assert programs.look(layout, target) == target
         assert list(layout.root.rglob(".*")) == []
-    assert syncs > 20
+    assert killed > 20
     assert seen == {"cli 2\n"} | ({"cli 1\n"} if start == "older" else set())
 
 
