@@ -252,6 +252,7 @@ def verified(parameters: Parameters, check_mode: bool) -> dict[str, Any]:
         raise DriverVolumeError(
             f"the driver volume {comparison.path} is not right: {'; '.join(comparison.differences)}"
         )
+    volume_store.refuse_unsafe(comparison.path.parent)
     return {**_described(comparison, version, driver_root), "changed": False}
 
 

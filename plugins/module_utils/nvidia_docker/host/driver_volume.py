@@ -119,15 +119,15 @@ def create(
     can't be written; then what was there before is still there.
     """
     wanted = wanted or Wanted()
-    comparison = compare(root, version, driver_root, wanted)
-    path = comparison.path
+    path = store.directory(root, version)
     with store.reported(f"make the driver volume {path}"):
-        if not comparison.differences and not store.leftovers(path.parent, version):
+        looked = _compare(path, version, driver_root, wanted)
+        if looked.choice is None and not store.leftovers(path.parent, version):
             store.refuse_unsafe(path.parent)
-            return _made(comparison)
+            return _made(looked.comparison)
         store.prepare(path.parent)
         with store.locked(path.parent, version):
-            looked = _compare(path, version, driver_root, wanted)
+            looked = _compare(path, version, driver_root, wanted, looked)
             if looked.choice is None:
                 return _made(looked.comparison)
             built = store.beside(path.parent, version)
@@ -186,7 +186,10 @@ class _Look:
     """``None`` if the volume is right."""
 
 
-def _compare(path: Path, version: str, driver_root: Path, wanted: Wanted) -> _Look:
+def _compare(
+    path: Path, version: str, driver_root: Path, wanted: Wanted, earlier: _Look | None = None
+) -> _Look:
+    """Look at volume and driver; the same candidates as ``earlier`` are not opened again."""
     found = candidates(driver_root)
     manifest, reason = _manifest(path)
     before = tree(path, manifest)
@@ -201,7 +204,11 @@ def _compare(path: Path, version: str, driver_root: Path, wanted: Wanted) -> _Lo
                 path, (), before, before, manifest.paths, manifest.link, manifest.warnings
             )
             return _Look(right, found, capabilities, None)
-    choice = choose(driver_root, found, version, capabilities)
+    choice = None
+    if earlier is not None and (earlier.found, earlier.capabilities) == (found, capabilities):
+        choice = earlier.choice
+    if choice is None:
+        choice = choose(driver_root, found, version, capabilities)
     after = [line(c.path, c.inode, c.size) for c in choice.files]
     after += [f"{name} -> {target}" for name, target in choice.symlinks]
     files = tuple(
