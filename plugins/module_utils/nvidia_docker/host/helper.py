@@ -56,7 +56,7 @@ class Helper:
             problem = answer.pop("error")
         except (ValueError, KeyError, TypeError) as error:
             raise self.error(
-                f"{self.program} gave no answer: see journalctl --unit='{self.program}@*'"
+                f"{self.program} gave no answer: see journalctl --identifier={self.program}"
             ) from error
         if problem is not None:
             raise self.error(str(problem))
