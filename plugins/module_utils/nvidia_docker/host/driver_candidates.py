@@ -126,10 +126,10 @@ def candidates(root: Path, machine: str | None = None) -> tuple[Candidate, ...]:
     return tuple(found.values())
 
 
-def installed_version(found: Iterable[Candidate]) -> str:
-    """Return the driver version by the files' own names.
+def version_of(found: Iterable[Candidate]) -> str | None:
+    """Return the driver version by the files' own names, ``None`` if none tells.
 
-    Of the first 64-bit libnvidia-ml that has one, else libcuda. Raises DriverFilesError if none.
+    Of the first 64-bit libnvidia-ml that has one, else libcuda.
     """
     libraries = [candidate for candidate in found if candidate.directory == LIB64]
     for name in (ESSENTIAL_LIBRARY, "libcuda"):
@@ -137,10 +137,7 @@ def installed_version(found: Iterable[Candidate]) -> str:
             version = driver_version_of(candidate.file_name)
             if candidate.catalogue_name == name and version is not None:
                 return version
-    raise DriverFilesError(
-        f"found no driver version: no 64-bit {ESSENTIAL_LIBRARY}.so.<version> or "
-        "libcuda.so.<version> is installed; install the driver's libraries and run ldconfig"
-    )
+    return None
 
 
 def firmware(root: Path, version: str) -> tuple[str, ...]:

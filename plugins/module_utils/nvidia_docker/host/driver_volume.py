@@ -17,8 +17,7 @@ from ..driver_files import ALL_CAPABILITIES, DriverCapability, with_implied
 from ..errors import DriverFilesError, DriverVolumeError, InvalidInput
 from . import manifest as manifests
 from . import volume_store as store
-from .driver_candidates import Candidate, candidates
-from .driver_candidates import installed_version as version_of
+from .driver_candidates import Candidate, candidates, version_of
 from .driver_choice import Choice, choose
 from .manifest import Manifest
 from .volume_builder import build, put_in_place
@@ -89,6 +88,11 @@ def installed_version(driver_root: Path, loaded: str | None) -> str:
     there are no files, or if the module is another driver's.
     """
     version = version_of(candidates(driver_root))
+    if version is None:
+        raise DriverFilesError(
+            f"found no NVIDIA driver in {driver_root}: no 64-bit libnvidia-ml.so.<version> or "
+            "libcuda.so.<version> is there; install the driver's libraries and run ldconfig"
+        )
     if loaded is not None and version != loaded:
         raise DriverFilesError(
             f"the driver files are of version {version}, but the loaded kernel module is "

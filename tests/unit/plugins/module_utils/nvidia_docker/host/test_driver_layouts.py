@@ -224,7 +224,7 @@ def test_every_layout_gives_the_same(empty_driver, layout, cache, host) -> None:
         empty_driver.ldconfig()
     root = empty_driver.root
     found = driver_candidates.candidates(root, host)
-    version = driver_candidates.installed_version(found)
+    version = driver_candidates.version_of(found)
     assert version == layout.version
     choice = driver_choice.choose(root, found, version, machine=host)
     names = [c.path for c in choice.files] + [name for name, _target in choice.symlinks]

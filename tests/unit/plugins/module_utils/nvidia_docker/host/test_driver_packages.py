@@ -41,7 +41,7 @@ def record_of(name: str) -> dict:
 
 def chosen(root: Path, record: dict, capabilities=ALL_CAPABILITIES) -> dict:
     found = driver_candidates.candidates(root, record["machine"])
-    version = driver_candidates.installed_version(found)
+    version = driver_candidates.version_of(found)
     assert version == record["driver_version"]
     choice = driver_choice.choose(root, found, version, capabilities, record["machine"])
     files = {
