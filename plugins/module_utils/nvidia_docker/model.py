@@ -196,3 +196,51 @@ class DeviceDetails:
     l2_cache_kib: int | None
     memory_clock_khz: int | None
     memory_bus_width_bits: int | None
+
+
+@dataclass(frozen=True)
+class ComputeProcess:
+    """A process that computes on a GPU (nvmlDeviceGetComputeRunningProcesses)."""
+
+    pid: int
+    """In the PID namespace of the host."""
+    name: str | None
+    """``None`` when it has ended since, or is hidden from this process."""
+    memory_bytes: int | None
+    """GPU memory; ``None`` for example where the driver can't attribute it (MPS)."""
+
+
+@dataclass(frozen=True)
+class DeviceStatus:
+    """What a GPU does at one moment, in NVML's units (v1's /gpu/status)."""
+
+    power_milliwatts: int | None = None
+    """Drawn (nvmlDeviceGetPowerUsage)."""
+    power_limit_milliwatts: int | None = None
+    """nvmlDeviceGetPowerManagementLimit; can be set while the driver is loaded."""
+    temperature_celsius: int | None = None
+    """Of the GPU's core (nvmlDeviceGetTemperature)."""
+    gpu_utilization_percent: int | None = None
+    """Of the time, in which a kernel ran (nvmlDeviceGetUtilizationRates)."""
+    memory_utilization_percent: int | None = None
+    """Of the time, in which memory was read or written; not how full it is."""
+    encoder_utilization_percent: int | None = None
+    decoder_utilization_percent: int | None = None
+    memory_used_bytes: int | None = None
+    """Device memory, with what the driver keeps for itself (nvmlDeviceGetMemoryInfo)."""
+    memory_total_bytes: int | None = None
+    bar1_used_bytes: int | None = None
+    """Of the window through which the CPU reaches device memory (nvmlDeviceGetBAR1MemoryInfo)."""
+    bar1_total_bytes: int | None = None
+    pcie_received_kb_per_s: int | None = None
+    """By the GPU, measured over 20 ms; 1 KB is 1000 bytes (nvmlDeviceGetPcieThroughput)."""
+    pcie_sent_kb_per_s: int | None = None
+    sm_clock_mhz: int | None = None
+    """Now (nvmlDeviceGetClockInfo)."""
+    memory_clock_mhz: int | None = None
+    l1_ecc_errors: int | None = None
+    """Uncorrected errors since the driver was loaded (nvmlDeviceGetMemoryErrorCounter)."""
+    l2_ecc_errors: int | None = None
+    memory_ecc_errors: int | None = None
+    """In device memory."""
+    processes: tuple[ComputeProcess, ...] | None = None

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the gpufleet.nvidia authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reads this machine into the records of model.py. The only user of nvml.py and cuda.py."""
+"""Reads this machine into the records of model.py. Nothing else opens NVML or libcuda."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import dataclasses
 import os
 import re
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from ..errors import DriverUnavailable, NvidiaDockerError
@@ -18,18 +19,18 @@ from ..model import (
     REQUIRED_CONTROL_NODES,
     Device,
     DeviceDetails,
+    DeviceStatus,
     Driver,
     Host,
     MigDevice,
-    P2PLink,
     UnreadableDevice,
     capability_node,
     device_node,
 )
-from . import cuda, kernel, nvml
+from . import cuda, device_details, kernel, nvml
+from .nvml_asker import NvmlError
 
 _ROOT = Path("/")
-_KIB = 1024
 
 
 def discover(root: Path = _ROOT) -> Host:
@@ -102,8 +103,41 @@ def describe(host: Host, root: Path = _ROOT) -> tuple[DeviceDetails, ...]:
             for device in host.devices
         }
         return tuple(
-            _details(device, by_index, host.devices, on_cuda, root) for device in host.devices
+            device_details.read(device, by_index, host.devices, on_cuda, root)
+            for device in host.devices
         )
+
+
+def sample(host: Host) -> tuple[DeviceStatus, ...]:
+    """Return what ``host.devices`` do now, in the same order.
+
+    A field that NVML refuses for whatever reason is ``None``: a lost GPU spoils no other. Raises
+    DriverUnavailable if NVML can't be used any more.
+    """
+    if not host.devices:
+        return ()
+    with nvml.session() as session:
+        return tuple(_status(session.device(device)) for device in host.devices)
+
+
+@contextmanager
+def kept_open() -> Iterator[None]:
+    """Let what is called inside share one opening of NVML. Never raises: it says why if asked.
+
+    Without persistence mode a GPU is initialised anew, for a second or more, by each opening. It is
+    closed in the end, as a process that has it open keeps ``rmmod nvidia`` from working.
+    """
+    with ExitStack() as stack:
+        with suppress(DriverUnavailable):
+            stack.enter_context(nvml.session())
+        yield
+
+
+def _status(gpu: nvml.NvmlDevice) -> DeviceStatus:
+    try:
+        return gpu.status()
+    except NvmlError:
+        return DeviceStatus()
 
 
 def _device(gpu: nvml.NvmlDevice, capability_minors: dict[str, int]) -> Device:
@@ -205,74 +239,3 @@ def _is_device_node(root: Path, path: str) -> bool:
         return stat.S_ISCHR(os.stat(root / path.lstrip("/")).st_mode)
     except OSError:
         return False
-
-
-def _details(
-    device: Device,
-    by_index: dict[int, nvml.NvmlDevice],
-    devices: tuple[Device, ...],
-    on_cuda: dict[str, cuda.CudaDevice | None],
-    root: Path,
-) -> DeviceDetails:
-    gpu = by_index[device.index]
-    known = on_cuda[device.uuid]
-
-    def attribute(which: cuda.Attribute) -> int | None:
-        return known.attribute(which) if known else None
-
-    def kib(which: cuda.Attribute) -> int | None:
-        value = attribute(which)
-        return None if value is None else value // _KIB
-
-    major = attribute(cuda.Attribute.COMPUTE_CAPABILITY_MAJOR)
-    minor = attribute(cuda.Attribute.COMPUTE_CAPABILITY_MINOR)
-    ecc = attribute(cuda.Attribute.ECC_ENABLED)
-    memory = known.memory_bytes() if known else None
-    return DeviceDetails(
-        power_limit_watts=_or_none(gpu.power_limit_watts),
-        numa_node=kernel.numa_node(root, device.pci_bus_id),
-        bar1_mib=_or_none(gpu.bar1_mib),
-        pcie_generation=_or_none(gpu.pcie_generation),
-        pcie_width=_or_none(gpu.pcie_width),
-        max_sm_clock_mhz=_or_none(gpu.max_sm_clock_mhz),
-        max_memory_clock_mhz=_or_none(gpu.max_memory_clock_mhz),
-        links=_links(device, by_index, devices, on_cuda),
-        compute_capability=None if major is None or minor is None else (major, minor),
-        multiprocessors=attribute(cuda.Attribute.MULTIPROCESSORS),
-        ecc_enabled=None if ecc is None else bool(ecc),
-        global_memory_mib=None if memory is None else memory // _KIB // _KIB,
-        shared_memory_kib=kib(cuda.Attribute.SHARED_MEMORY_PER_MULTIPROCESSOR),
-        constant_memory_kib=kib(cuda.Attribute.CONSTANT_MEMORY),
-        l2_cache_kib=kib(cuda.Attribute.L2_CACHE),
-        memory_clock_khz=attribute(cuda.Attribute.MEMORY_CLOCK_KHZ),
-        memory_bus_width_bits=attribute(cuda.Attribute.MEMORY_BUS_WIDTH),
-    )
-
-
-def _or_none(question: Callable[[], int | None]) -> int | None:
-    try:
-        return question()
-    except nvml.NvmlError:
-        return None
-
-
-def _links(
-    device: Device,
-    by_index: dict[int, nvml.NvmlDevice],
-    devices: tuple[Device, ...],
-    on_cuda: dict[str, cuda.CudaDevice | None],
-) -> tuple[P2PLink, ...] | None:
-    known = on_cuda[device.uuid]
-    if known is None:
-        return None
-    links = []
-    for other in devices:
-        peer = on_cuda[other.uuid]
-        if other.uuid == device.uuid or peer is None or not known.can_access(peer):
-            continue
-        try:
-            link = by_index[device.index].link_to(by_index[other.index])
-        except nvml.NvmlError:
-            continue
-        links.append(P2PLink(other.pci_bus_id, link))
-    return tuple(links)

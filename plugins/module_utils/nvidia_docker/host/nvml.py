@@ -3,7 +3,7 @@
 
 """The door to NVML through pynvml: no handle and no error code gets out of here.
 
-"This GPU or this driver does not tell" becomes ``None`` here and nowhere else.
+"This GPU or this driver does not tell" becomes ``None`` in nvml_asker.py and nowhere else.
 Reference: NVML API, https://docs.nvidia.com/deploy/nvml-api/
 """
 
@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
-from ..errors import NvidiaDockerError
-from ..model import LinkType, sysfs_pci_bus_id
-from . import pynvml_binding
+from ..model import Device, DeviceStatus, LinkType, sysfs_pci_bus_id
+from . import nvml_status, pynvml_binding
+from .nvml_asker import Asker, NvmlError
 
 # In the words of NVIDIA_REQUIRE_*'s brand, by nvmlBrandType_t.
 _BRANDS = (
@@ -35,15 +35,6 @@ _LINKS = {
     50: LinkType.CROSS_CPU_SOCKET,
 }
 
-_MIB = 1024 * 1024
-
-
-class NvmlError(NvidiaDockerError):
-    """NVML answered with an error other than "not supported"."""
-
-    def __init__(self, question: str, text: str) -> None:
-        super().__init__(f"NVML can't tell the {question}: {text}")
-
 
 @contextmanager
 def session() -> Iterator[Nvml]:
@@ -57,7 +48,7 @@ class Nvml:
     and raises NvmlError for any other refusal."""
 
     def __init__(self, binding: ModuleType) -> None:
-        self._ask = _Asker(binding)
+        self._ask = Asker(binding)
 
     def driver_version(self) -> str | None:
         """nvmlSystemGetDriverVersion."""
@@ -74,64 +65,40 @@ class Nvml:
         except NvmlError:
             # NVML asks libcuda; a broken one costs this field only.
             return None
-        return f"{number // 1000}.{number % 1000 // 10}" if number else None
+        return None if number is None else f"{number // 1000}.{number % 1000 // 10}"
 
     def devices(self) -> tuple[NvmlDevice, ...]:
         """One per GPU, in NVML index order; asking happens in NvmlDevice's methods."""
         count = self._ask.number("number of GPUs", "nvmlDeviceGetCount") or 0
         return tuple(NvmlDevice(self._ask, index) for index in range(count))
 
-
-class _Asker:
-    """Calls pynvml and gives plain values."""
-
-    def __init__(self, binding: ModuleType) -> None:
-        self.nvml = binding
-        self._absent = (
-            binding.NVML_ERROR_NOT_SUPPORTED,
-            binding.NVML_ERROR_FUNCTION_NOT_FOUND,
-            binding.NVML_ERROR_NO_DATA,
-            binding.NVML_ERROR_ARGUMENT_VERSION_MISMATCH,
-            binding.NVML_ERROR_DEPRECATED,
-        )
-
-    def value(self, question: str, name: str, *arguments: Any, absent: tuple[int, ...] = ()) -> Any:
-        try:
-            return getattr(self.nvml, name)(*arguments)
-        except self.nvml.NVMLError as error:
-            if error.value in self._absent or error.value in absent:
-                return None
-            raise NvmlError(question, str(error)) from None
-
-    def text(self, question: str, name: str, *arguments: Any) -> str | None:
-        value = self.value(question, name, *arguments)
-        return None if value is None else str(value)
-
-    def number(self, question: str, name: str, *arguments: Any) -> int | None:
-        value = self.value(question, name, *arguments)
-        return None if value is None else int(value)
-
-    def mib(self, question: str, name: str, field: str, *arguments: Any) -> int | None:
-        """Return a byte count out of a struct, in MiB."""
-        value = self.value(question, name, *arguments)
-        return None if value is None else int(getattr(value, field)) // _MIB
+    def device(self, device: Device) -> NvmlDevice:
+        """The GPU of that UUID, whatever its index is by now."""
+        return NvmlDevice(self._ask, device.index, device.uuid)
 
 
 class NvmlDevice:
     """One GPU. Methods return and raise as Nvml's."""
 
-    def __init__(self, ask: _Asker, index: int) -> None:
+    def __init__(self, ask: Asker, index: int, uuid: str | None = None) -> None:
         self.index = index
         self._ask = ask
         self._opened: Any = None
+        self._by = (
+            ("nvmlDeviceGetHandleByIndex", index)
+            if uuid is None
+            else ("nvmlDeviceGetHandleByUUID", uuid)
+        )
 
     @property
     def _handle(self) -> Any:
         if self._opened is None:
-            self._opened = self._ask.value(
-                f"handle of GPU {self.index}", "nvmlDeviceGetHandleByIndex", self.index
-            )
+            self._opened = self._ask.value(f"handle of GPU {self.index}", *self._by)
         return self._opened
+
+    def status(self) -> DeviceStatus:
+        """What the GPU does now. A field that NVML refuses for whatever reason is ``None``."""
+        return nvml_status.read(self._ask.lenient(), self._handle)
 
     def uuid(self) -> str | None:
         """nvmlDeviceGetUUID, ``GPU-…``."""
@@ -234,7 +201,7 @@ class NvmlDevice:
 class NvmlMigDevice:
     """One MIG device. Methods return and raise as Nvml's."""
 
-    def __init__(self, ask: _Asker, handle: Any, index: int) -> None:
+    def __init__(self, ask: Asker, handle: Any, index: int) -> None:
         self.index = index
         self._ask = ask
         self._handle = handle

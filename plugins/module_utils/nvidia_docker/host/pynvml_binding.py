@@ -20,19 +20,33 @@ INSTALLED_COPY = Path("/usr/local/lib/nvidia-docker/current/nvidia_docker/_vendo
 """The programs' byte-compiled copy, for a collection that was not built with its own."""
 
 
+_open: list[ModuleType] = []
+"""pynvml, while NVML is open."""
+
+
 @contextmanager
 def opened() -> Iterator[ModuleType]:
-    """Give pynvml while NVML is open. Raises DriverUnavailable with the reason."""
+    """Give pynvml while NVML is open; inside another ``opened()`` that one's.
+
+    For one thread at a time. Raises DriverUnavailable with the reason.
+    """
+    if _open:
+        yield _open[-1]
+        return
     binding = _load()
     try:
         try:
             binding.nvmlInit()
         except binding.NVMLError as error:
             raise DriverUnavailable(_why(binding, error)) from None
+        _open.append(binding)
         try:
             yield binding
         finally:
-            binding.nvmlShutdown()
+            _open.clear()
+            # A driver that has gone meanwhile has nothing left to close.
+            with suppress(binding.NVMLError):
+                binding.nvmlShutdown()
     finally:
         _unload(binding)
 
