@@ -161,6 +161,21 @@ static void reload(void)
 	loaded = 1;
 }
 
+/* A process that loads the library again and again keeps nothing of it. */
+__attribute__((destructor)) static void forget(void)
+{
+	pthread_mutex_lock(&lock);
+	for (int i = 0; i < SLOTS; i++)
+		if (mapped[i])
+			munmap((void *)mapped[i], sizeof(struct slot_header));
+	free(current.entries);
+	free(current.buffer);
+	memset(mapped, 0, sizeof mapped);
+	current = (struct state){NULL, NULL, 0};
+	loaded = 0;
+	pthread_mutex_unlock(&lock);
+}
+
 const struct state *state_hold(void)
 {
 	pthread_mutex_lock(&lock);

@@ -1,9 +1,16 @@
 # Copyright (c) 2026 the gpufleet.nvidia authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Hosts as values, for tests of what follows from them."""
+"""Hosts as values, for tests of what follows from them, and the simulated driver."""
 
 from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.model import (
@@ -12,6 +19,14 @@ from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.mode
     Driver,
     Host,
     MigDevice,
+)
+
+REPOSITORY = Path(__file__).resolve().parents[5]
+SIMULATOR = REPOSITORY / "roles" / "simulated_gpu" / "files"
+LOAD = (
+    "import json, sys; from pathlib import Path; import simulated_gpu as s;"
+    "state = s.flatten(json.load(sys.stdin), nodes=False);"
+    "s.write_state(Path(sys.argv[1]), state)"
 )
 
 
@@ -65,3 +80,46 @@ def host() -> Host:
         missing_nodes=(),
         reason=None,
     )
+
+
+@pytest.fixture(scope="session")
+def machine_file() -> Callable[[str], dict]:
+    """A function from a name to the machine file's JSON."""
+    return lambda name: json.loads((SIMULATOR / "machines" / f"{name}.json").read_text())
+
+
+@pytest.fixture(scope="session")
+def on_machine(tmp_path_factory, machine_file):
+    """A function that runs Python code where NVML shows a machine, and returns what it prints.
+
+    Each in a process of its own, as the loader keeps the first libnvidia-ml it found.
+    """
+    prefix = tmp_path_factory.mktemp("simulated_driver")
+    command = [sys.executable, str(SIMULATOR / "simulated_gpu.py"), "build", "--no-nodes"]
+    built = subprocess.run(
+        [*command, "--machine", str(SIMULATOR / "machines/zoo5.json"), "--prefix", str(prefix)],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+
+    def run(machine: str | dict, code: str, *arguments: str) -> bytes:
+        shown = machine_file(machine) if isinstance(machine, str) else machine
+        subprocess.run(
+            [sys.executable, "-c", LOAD, built.stdout.strip()],
+            check=True,
+            input=json.dumps(shown).encode(),
+            env={**os.environ, "PYTHONPATH": str(SIMULATOR)},
+        )
+        return subprocess.run(
+            [sys.executable, "-c", code, *arguments],
+            check=True,
+            stdout=subprocess.PIPE,
+            env={
+                **os.environ,
+                "LD_LIBRARY_PATH": str(prefix / "lib"),
+                "PYTHONPATH": str(REPOSITORY / ".dev"),
+            },
+        ).stdout
+
+    return run

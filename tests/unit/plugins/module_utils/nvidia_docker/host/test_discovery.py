@@ -72,43 +72,10 @@ def make_root(root: Path, machine: dict) -> None:
     (module / "version").write_text(machine["driver"] + "\n")
 
 
-@pytest.fixture(scope="module")
-def read(tmp_path_factory):
+@pytest.fixture
+def read(on_machine):
     """Return a function: machine file name -> (Host, details)."""
-    prefix = tmp_path_factory.mktemp("driver")
-    command = [sys.executable, str(SIMULATOR / "simulated_gpu.py"), "build", "--no-nodes"]
-    built = subprocess.run(
-        [*command, "--machine", str(MACHINES / "zoo5.json"), "--prefix", str(prefix)],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    load = (
-        "import sys; from pathlib import Path; import simulated_gpu as s;"
-        "machine = s.read_machine(Path(sys.argv[2]));"
-        "s.write_state(Path(sys.argv[1]), s.flatten(machine, nodes=False))"
-    )
-
-    def run(name: str, root: Path):
-        subprocess.run(
-            [sys.executable, "-c", load, built.stdout.strip(), str(MACHINES / f"{name}.json")],
-            check=True,
-            env={**os.environ, "PYTHONPATH": str(SIMULATOR)},
-        )
-        environment = {
-            **os.environ,
-            "LD_LIBRARY_PATH": str(prefix / "lib"),
-            "PYTHONPATH": str(REPOSITORY / ".dev"),
-        }
-        done = subprocess.run(
-            [sys.executable, "-c", READ, str(root)],
-            check=True,
-            capture_output=True,
-            env=environment,
-        )
-        return pickle.loads(done.stdout)
-
-    return run
+    return lambda name, root: pickle.loads(on_machine(name, READ, str(root)))
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in MACHINES.glob("*.json")))
