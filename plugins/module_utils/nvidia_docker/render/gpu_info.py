@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the gpufleet.nvidia authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""v1's description of the GPUs, ``/gpu/info/json``.
+"""v1's description of the GPUs, ``/gpu/info/json``; gpu_info_text.py writes the same as text.
 
 Field names, order and units are v1's. Tables that ended in 2017 go on: families and cores per
 multiprocessor after Pascal, PCI Express after generation 4.
@@ -81,63 +81,67 @@ def _device(device: Device, details: DeviceDetails) -> dict[str, object]:
         "Power": details.power_limit_watts,
         "CPUAffinity": details.numa_node,
         "PCI": {
-            "BusID": _bus_id(device.pci_bus_id),
+            "BusID": bus_id(device.pci_bus_id),
             "BAR1": details.bar1_mib,
-            "Bandwidth": _pcie_bandwidth(details),
+            "Bandwidth": pcie_bandwidth(details),
         },
         "Clocks": {
             "Cores": details.max_sm_clock_mhz,
             "Memory": details.max_memory_clock_mhz,
         },
         "Topology": [
-            {"BusID": _bus_id(peer.pci_bus_id), "Link": int(peer.link)}
+            {"BusID": bus_id(peer.pci_bus_id), "Link": int(peer.link)}
             for peer in details.links or ()
         ]
         or None,
-        "Family": _family(details.compute_capability),
-        "Arch": _architecture(details.compute_capability),
-        "Cores": _cores(details),
+        "Family": family(details.compute_capability),
+        "Arch": architecture(details.compute_capability),
+        "Cores": cores(details),
         "Memory": {
             "ECC": details.ecc_enabled,
             "Global": details.global_memory_mib,
             "Shared": details.shared_memory_kib,
             "Constant": details.constant_memory_kib,
             "L2Cache": details.l2_cache_kib,
-            "Bandwidth": _memory_bandwidth(details),
+            "Bandwidth": memory_bandwidth(details),
         },
     }
 
 
-def _bus_id(sysfs_bus_id: str) -> str:
+def bus_id(sysfs_bus_id: str) -> str:
     """NVML, and so v1, writes the hexadecimal digits in capitals."""
     return sysfs_bus_id.upper()
 
 
-def _pcie_bandwidth(details: DeviceDetails) -> int | None:
+def pcie_bandwidth(details: DeviceDetails) -> int | None:
+    """MB/s in one direction; ``None`` for a generation that is not in the table (v1: 0)."""
     per_lane = _PCIE_MB_PER_S.get(details.pcie_generation or 0)
     if per_lane is None or details.pcie_width is None:
         return None
     return per_lane * details.pcie_width
 
 
-def _family(capability: tuple[int, int] | None) -> str | None:
+def family(capability: tuple[int, int] | None) -> str | None:
+    """Name of the architecture, ``Ampere``."""
     if capability is None:
         return None
     return _FAMILY.get(capability, _FAMILY_BY_MAJOR.get(capability[0]))
 
 
-def _architecture(capability: tuple[int, int] | None) -> str | None:
+def architecture(capability: tuple[int, int] | None) -> str | None:
+    """Compute capability, ``8.0``."""
     return None if capability is None else "{}.{}".format(*capability)
 
 
-def _cores(details: DeviceDetails) -> int | None:
+def cores(details: DeviceDetails) -> int | None:
+    """CUDA cores of all multiprocessors."""
     if details.compute_capability is None or details.multiprocessors is None:
         return None
     per_multiprocessor = _CORES_PER_MULTIPROCESSOR.get(details.compute_capability)
     return None if per_multiprocessor is None else details.multiprocessors * per_multiprocessor
 
 
-def _memory_bandwidth(details: DeviceDetails) -> int | None:
+def memory_bandwidth(details: DeviceDetails) -> int | None:
     """MB/s, rounded down at each step as v1 did; two transfers per clock."""
     if details.memory_clock_khz is None or details.memory_bus_width_bits is None:
         return None
