@@ -81,7 +81,9 @@ def _serve(options: argparse.Namespace) -> None:
     root = Path(options.d).absolute()
     maker = RemoteVolumeMaker(Path(options.volume_maker)) if options.volume_maker else None
     reader = RemoteImageReader(Path(options.image_reader)) if options.image_reader else None
-    state = State(root, discovery.discover, discovery.describe, maker, reader)
+    state = State(
+        root, discovery.discover, discovery.describe, maker, reader, keep_open=discovery.kept_open
+    )
     _look_at_the_machine(state)
     logger.info("Provisioning volumes at %s", options.d)
     passed = systemd.listeners()
@@ -102,6 +104,7 @@ def _serve(options: argparse.Namespace) -> None:
         server.add(listener, remote_api.api({name, name.partition(".")[0]}), state)
     systemd.tell("READY=1")
     server.run()
+    state.stop()
 
 
 def _load_unified_memory() -> None:
@@ -115,7 +118,12 @@ def _load_unified_memory() -> None:
 
 def _look_at_the_machine(state: State) -> None:
     logger.info("Discovering GPU devices")
-    host = state.host()
+    try:
+        host = state.host()
+    except NvidiaDockerError as error:
+        # Volumes don't need it, and the others are told when they ask.
+        logger.warning("Warning: %s", error)
+        return
     if host.reason is not None:
         logger.warning("Warning: %s", host.reason)
     for device in host.unreadable:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from ipaddress import ip_address
+from typing import Callable
 from urllib.parse import unquote_plus
 
 from .. import requirement
@@ -23,10 +24,10 @@ from ..errors import (
 from ..host.discovery import require_driver
 from ..injection import VOLUME_KIND, Injection, VolumeName, plan
 from ..model import Host
-from ..render import docker_cli, go_json, gpu_info
+from ..render import docker_cli, go_json, gpu_info, gpu_info_text, gpu_status, mesos_cli
 from ..selection import ALL, Selected, select
 from .api import Api, Handler, Request, Response, sentence
-from .state import State
+from .state import Part, Picture, State
 
 JSON = "application/json"
 
@@ -71,15 +72,44 @@ def docker_cli_json(request: Request, state: State) -> Response:
     return _json(docker_cli.rest_json(_injection(request, state)))
 
 
-def gpu_info_json(request: Request, state: State) -> Response:
-    """``/gpu/info/json``: what does not change of each GPU."""
-    return _json(gpu_info.document(*state.described()))
+def _gpu_info_text(seen: Picture) -> Response:
+    """``/gpu/info``: what does not change of each GPU."""
+    return Response.of(200, gpu_info_text.text(seen.host, seen.details))
+
+
+def _gpu_info_json(seen: Picture) -> Response:
+    """``/gpu/info/json``: the same as an object."""
+    return _json(gpu_info.document(seen.host, seen.details))
+
+
+def _gpu_status_text(seen: Picture) -> Response:
+    """``/gpu/status``: what each GPU does now."""
+    return Response.of(200, gpu_status.text(seen.host, seen.statuses))
+
+
+def _gpu_status_json(seen: Picture) -> Response:
+    """``/gpu/status/json``: the same as an object."""
+    return _json(gpu_status.document(seen.statuses))
+
+
+def _mesos_cli(seen: Picture) -> Response:
+    """``/mesos/cli``: the options for a Mesos agent on one line."""
+    return Response.of(200, mesos_cli.line(seen.host, seen.details))
+
+
+def _page(part: Part, build: Callable[[Picture], Response]) -> Handler:
+    """A handler whose answer follows from the picture alone: v1 ignores the query here."""
+    return lambda request, state: state.page(part, build)
 
 
 _HANDLERS: dict[str, Handler] = {
     "/docker/cli": docker_cli_text,
     "/docker/cli/json": docker_cli_json,
-    "/gpu/info/json": gpu_info_json,
+    "/gpu/info": _page(Part.DETAILS, _gpu_info_text),
+    "/gpu/info/json": _page(Part.DETAILS, _gpu_info_json),
+    "/gpu/status": _page(Part.STATUS, _gpu_status_text),
+    "/gpu/status/json": _page(Part.STATUS, _gpu_status_json),
+    "/mesos/cli": _page(Part.DETAILS, _mesos_cli),
 }
 ROUTES = {
     ("GET", prefix + path): handler

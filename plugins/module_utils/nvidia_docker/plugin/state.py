@@ -6,22 +6,57 @@ machine as last seen."""
 
 from __future__ import annotations
 
-import threading
+import logging
 import time
+from collections.abc import Hashable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
-from typing import Callable
+from typing import Any, Callable, TypeVar
 
-from ..host.discovery import module_version, require_driver
+from ..errors import NvidiaDockerError
+from ..host.discovery import module_version, require_driver, sample
 from ..host.image_reader import ImageReader, LocalImageReader
 from ..host.volume_maker import LocalVolumeMaker, VolumeMaker
-from ..model import DeviceDetails, Host
+from ..model import DeviceDetails, DeviceStatus, Host
+from .sweeper import PATIENCE_S, Sweeper
 
-MAX_AGE_S = 1.0
-"""The machine is looked at again when a request finds an older picture of it."""
+_T = TypeVar("_T")
+
+logger = logging.getLogger(__name__)
+
+
+class Part(Enum):
+    """What can be known of the machine; each is asked only while somebody wants it."""
+
+    HOST = "host"
+    DETAILS = "details"
+    STATUS = "status"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """The machine as one sweep saw it, and what was rendered from it."""
+
+    host: Host
+    _details: tuple[DeviceDetails, ...] | Exception | None = None
+    _statuses: tuple[DeviceStatus, ...] | Exception | None = None
+    pages: dict[Callable[[Picture], Any], Any] = field(default_factory=dict, compare=False)
+
+    @property
+    def details(self) -> tuple[DeviceDetails, ...]:
+        """In the order of the devices. Raises what asking for them raised."""
+        return _value(self._details)
+
+    @property
+    def statuses(self) -> tuple[DeviceStatus, ...]:
+        """In the order of the devices. Raises what asking for them raised."""
+        return _value(self._statuses)
 
 
 class State:
-    """Shared by all threads. The machine is asked by one of them at a time."""
+    """Shared by all threads. None of those that answer requests ever waits for NVML itself."""
 
     def __init__(
         self,
@@ -32,6 +67,9 @@ class State:
         images: ImageReader | None = None,
         module_version: Callable[[], str | None] = module_version,
         clock: Callable[[], float] = time.monotonic,
+        sample: Callable[[Host], tuple[DeviceStatus, ...]] = sample,
+        keep_open: Callable[[], AbstractContextManager[None]] = nullcontext,
+        patience_s: float = PATIENCE_S,
     ) -> None:
         self.volumes = volumes
         """Root of the driver volumes (``-d``)."""
@@ -40,25 +78,29 @@ class State:
         self._module_version = module_version
         self._discover = discover
         self._describe = describe
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._host: Host | None = None
-        self._seen_at = 0.0
+        self._sample = sample
+        self._keep_open = keep_open
+        self._sweeper: Sweeper[Picture] = Sweeper(self._sweep, clock, patience_s)
         self._described: tuple[Host, tuple[DeviceDetails, ...]] | None = None
 
-    def host(self, max_age_s: float = MAX_AGE_S) -> Host:
-        """Return the machine as it was at most ``max_age_s`` ago."""
-        with self._lock:
-            return self._look(max_age_s)
+    def host(self, newer: bool = False) -> Host:
+        """Return the machine as last seen; with ``newer`` it is looked at after this call.
 
-    def described(self) -> tuple[Host, tuple[DeviceDetails, ...]]:
-        """Return the machine and the details of its devices, in their order."""
-        with self._lock:
-            host = self._look(MAX_AGE_S)
-            # Details do not change while the driver is loaded: asked once per picture.
-            if self._described is None or self._described[0] != host:
-                self._described = (host, self._describe(host))
-            return self._described
+        Raises DriverUnavailable when the driver does not answer.
+        """
+        return self._sweeper.latest(Part.HOST, newer).host
+
+    def page(self, part: Part, build: Callable[[Picture], _T]) -> _T:
+        """Return what ``build`` makes of a picture that has ``part``; it is made once for each.
+
+        Raises DriverUnavailable when the driver does not answer.
+        """
+        picture = self._sweeper.latest(part)
+        page: _T | None = picture.pages.get(build)
+        if page is None:
+            # Two threads may make the same one: that costs less than to let one wait.
+            page = picture.pages[build] = build(picture)
+        return page
 
     def loaded_version(self) -> str:
         """Return the version of the loaded driver. Raises DriverUnavailable if none is loaded.
@@ -66,11 +108,41 @@ class State:
         The kernel module decides: a library of another version can't talk to it. NVML is asked on
         machines whose kernel does not tell.
         """
-        return self._module_version() or require_driver(self.host(max_age_s=0))
+        return self._module_version() or require_driver(self.host(newer=True))
 
-    def _look(self, max_age_s: float) -> Host:
-        now = self._clock()
-        if self._host is None or now - self._seen_at >= max_age_s:
-            self._host = self._discover()
-            self._seen_at = now
-        return self._host
+    def stop(self) -> None:
+        """Ask the driver no more."""
+        self._sweeper.stop()
+
+    def _sweep(self, parts: frozenset[Hashable]) -> Picture:
+        with self._keep_open():
+            host = self._discover()
+            return Picture(
+                host,
+                _attempt(self._details_of, host) if Part.DETAILS in parts else None,
+                _attempt(self._sample, host) if Part.STATUS in parts else None,
+            )
+
+    def _details_of(self, host: Host) -> tuple[DeviceDetails, ...]:
+        # They do not change while the driver is loaded: asked once per host.
+        if self._described is None or self._described[0] != host:
+            self._described = (host, self._describe(host))
+        return self._described[1]
+
+
+def _attempt(ask: Callable[[Host], tuple[_T, ...]], host: Host) -> tuple[_T, ...] | Exception:
+    """What fails costs its own part only: those who want it are told."""
+    try:
+        return ask(host)
+    except NvidiaDockerError as error:
+        return error
+    except Exception as error:
+        logger.exception("Error: looking at the GPUs")
+        return error
+
+
+def _value(known: tuple[_T, ...] | Exception | None) -> tuple[_T, ...]:
+    if isinstance(known, Exception):
+        raise known.with_traceback(None)
+    assert known is not None, "this part was not asked for"
+    return known

@@ -15,7 +15,7 @@ from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.mode
     Driver,
     Host,
 )
-from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.render.gpu_status import (
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.render.gpu_status import (  # noqa: E501
     document,
     text,
 )

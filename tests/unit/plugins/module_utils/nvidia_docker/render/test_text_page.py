@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.render.text_page import (
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.render.text_page import (  # noqa: E501
     EMPTY,
     Line,
     amount,
