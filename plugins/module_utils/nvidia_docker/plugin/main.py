@@ -14,7 +14,7 @@ from pathlib import Path
 
 from .. import __version__
 from ..errors import NvidiaDockerError
-from ..host import discovery, modprobe, volume_store
+from ..host import describe_apart, discovery, modprobe, volume_store
 from ..host.image_reader import RemoteImageReader
 from ..host.volume_maker import RemoteVolumeMaker
 from . import remote_api, systemd, volume_driver
@@ -82,7 +82,12 @@ def _serve(options: argparse.Namespace) -> None:
     maker = RemoteVolumeMaker(Path(options.volume_maker)) if options.volume_maker else None
     reader = RemoteImageReader(Path(options.image_reader)) if options.image_reader else None
     state = State(
-        root, discovery.discover, discovery.describe, maker, reader, keep_open=discovery.kept_open
+        root,
+        discovery.discover,
+        describe_apart.describe,
+        maker,
+        reader,
+        keep_open=discovery.kept_open,
     )
     _look_at_the_machine(state)
     logger.info("Provisioning volumes at %s", options.d)
