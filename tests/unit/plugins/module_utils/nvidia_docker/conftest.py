@@ -103,7 +103,7 @@ def on_machine(tmp_path_factory, machine_file):
         text=True,
     )
 
-    def run(machine: str | dict, code: str, *arguments: str) -> bytes:
+    def run(machine: str | dict, code: str, *arguments: str, stdin: str = "") -> bytes:
         shown = machine_file(machine) if isinstance(machine, str) else machine
         subprocess.run(
             [sys.executable, "-c", LOAD, built.stdout.strip()],
@@ -114,6 +114,7 @@ def on_machine(tmp_path_factory, machine_file):
         return subprocess.run(
             [sys.executable, "-c", code, *arguments],
             check=True,
+            input=stdin.encode(),
             stdout=subprocess.PIPE,
             env={
                 **os.environ,
