@@ -62,14 +62,28 @@ def failure(request: Request, error: Exception) -> Response:
     return Response.of(status, sentence(error) + "\n")
 
 
-def docker_cli_text(request: Request, state: State) -> Response:
+def _docker_cli_text(injection: Injection) -> Response:
     """``/docker/cli``: the options for ``docker run`` on one line."""
-    return Response.of(200, " ".join(docker_cli.rest_arguments(_injection(request, state))))
+    return Response.of(200, " ".join(docker_cli.rest_arguments(injection)))
 
 
-def docker_cli_json(request: Request, state: State) -> Response:
+def _docker_cli_json(injection: Injection) -> Response:
     """``/docker/cli/json``: the same as an object."""
-    return _json(docker_cli.rest_json(_injection(request, state)))
+    return _json(docker_cli.rest_json(injection))
+
+
+def _selected(build: Callable[[Injection], Response]) -> Handler:
+    """A handler whose answer follows from the query too; without one it is a page."""
+
+    def everything(seen: Picture) -> Response:
+        return build(_injection("", seen.host))
+
+    def handler(request: Request, state: State) -> Response:
+        if not request.query:
+            return state.page(Part.HOST, everything)
+        return build(_injection(request.query, state.host()))
+
+    return handler
 
 
 def _gpu_info_text(seen: Picture) -> Response:
@@ -103,8 +117,8 @@ def _page(part: Part, build: Callable[[Picture], Response]) -> Handler:
 
 
 _HANDLERS: dict[str, Handler] = {
-    "/docker/cli": docker_cli_text,
-    "/docker/cli/json": docker_cli_json,
+    "/docker/cli": _selected(_docker_cli_text),
+    "/docker/cli/json": _selected(_docker_cli_json),
     "/gpu/info": _page(Part.DETAILS, _gpu_info_text),
     "/gpu/info/json": _page(Part.DETAILS, _gpu_info_json),
     "/gpu/status": _page(Part.STATUS, _gpu_status_text),
@@ -122,9 +136,8 @@ def _json(value: object) -> Response:
     return Response.of(200, go_json.dumps(value), JSON)
 
 
-def _injection(request: Request, state: State) -> Injection:
-    parameters = _parameters(request.query)
-    host = state.host()
+def _injection(query: str, host: Host) -> Injection:
+    parameters = _parameters(query)
     version = require_driver(host)
     devices = _devices(host, parameters["dev"])
     _check_volumes(parameters["vol"])
