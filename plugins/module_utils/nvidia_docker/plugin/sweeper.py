@@ -134,8 +134,9 @@ class Sweeper(Generic[_T]):
                 "the kernel's log (dmesg) may say why"
             )
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
+            thread.start()
+            self._thread = thread
         self._due.notify()
         return since + patience - now
 
