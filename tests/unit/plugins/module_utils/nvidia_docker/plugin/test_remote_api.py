@@ -220,7 +220,9 @@ def test_a_failure_of_ours_has_its_reason(tmp_path: Path) -> None:
     def broken() -> Host:
         raise RuntimeError("out of luck")
 
-    answer = ask(State(tmp_path, broken, lambda host: ()), "/docker/cli")
+    state = State(tmp_path, broken, lambda host: ())
+    answer = ask(state, "/docker/cli")
+    state.stop()
     assert answer == Response(500, b"internal error: RuntimeError: out of luck\n", TEXT)
 
 

@@ -163,6 +163,7 @@ def test_what_fails_costs_its_own_part(machine: Machine, error: Exception) -> No
             state.page(part, page)
         assert state.page(part, devices) == 5
     assert len(state.host().devices) == 5
+    state.stop()
 
 
 def test_fifty_threads_cause_one_sweep(machine: Machine) -> None:

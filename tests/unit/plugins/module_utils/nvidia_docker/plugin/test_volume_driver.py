@@ -282,6 +282,7 @@ def test_a_failure_of_ours_has_its_reason(state: State) -> None:
 
     lost = State(state.volumes, broken, lambda host: (), module_version=lambda: None)
     answer = call(lost, "Create", V375)
+    lost.stop()
     expected = b'{"Err":"internal error: RuntimeError: out of luck"}\n'
     assert answer == Response(500, expected, CONTENT_TYPE)
 
