@@ -60,7 +60,7 @@ class Packages:
             if not field:
                 continue
             # A source has a version of its own in parentheses where it is not the binary's.
-            source, _, version = field.get("Source", field["Package"]).partition(" ")
+            source, _separator, version = field.get("Source", field["Package"]).partition(" ")
             if source.startswith(tuple(s for s in SOURCES if s.endswith("-"))) or source in SOURCES:
                 self.source_versions[source] = version.strip("()") or field["Version"]
                 self._lists.append((source, field["Package"], self._list(field)))
@@ -123,7 +123,7 @@ def record(root: Path) -> dict[str, Any]:
 
 def _place(root: Path, path: str) -> str | None:
     """Return a path with its directory resolved, ``None`` if it is a directory or not there."""
-    directory, _, name = path.rpartition("/")
+    directory, _separator, name = path.rpartition("/")
     parent = driver_root.DriverRoot(root).resolve(directory or "/")
     if parent is None or not name or name == ".":
         return None

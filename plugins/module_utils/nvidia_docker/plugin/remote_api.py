@@ -22,6 +22,7 @@ from ..errors import (
     UnmetRequirement,
 )
 from ..host.discovery import require_driver
+from ..host.image_reader import ImageReader
 from ..injection import VOLUME_KIND, Injection, VolumeName, plan
 from ..model import Host
 from ..render import docker_cli, go_json, gpu_info, gpu_info_text, gpu_status, mesos_cli
@@ -76,12 +77,18 @@ def _selected(build: Callable[[Injection], Response]) -> Handler:
     """A handler whose answer follows from the query too; without one it is a page."""
 
     def everything(seen: Picture) -> Response:
-        return build(_injection("", seen.host))
+        return build(_injection(seen.host, select(seen.host, [ALL])))
 
     def handler(request: Request, state: State) -> Response:
         if not request.query:
             return state.page(Part.HOST, everything)
-        return build(_injection(request.query, state.host()))
+        parameters, host = _parameters(request.query), state.host()
+        require_driver(host)
+        devices = _devices(host, parameters["dev"])
+        _check_volumes(parameters["vol"])
+        if parameters["image"]:
+            _check_image(state.images, parameters["image"], host, devices)
+        return build(_injection(host, devices))
 
     return handler
 
@@ -136,14 +143,8 @@ def _json(value: object) -> Response:
     return Response.of(200, go_json.dumps(value), JSON)
 
 
-def _injection(query: str, host: Host) -> Injection:
-    parameters = _parameters(query)
-    version = require_driver(host)
-    devices = _devices(host, parameters["dev"])
-    _check_volumes(parameters["vol"])
-    if parameters["image"]:
-        _check_image(state, parameters["image"], host, devices)
-    return plan(host, devices, VolumeName(version))
+def _injection(host: Host, devices: tuple[Selected, ...]) -> Injection:
+    return plan(host, devices, VolumeName(require_driver(host)))
 
 
 def _parameters(query: str) -> dict[str, str]:
@@ -203,9 +204,11 @@ def _check_volumes(value: str) -> None:
             raise InvalidInput(f"invalid volume: {item}")
 
 
-def _check_image(state: State, reference: str, host: Host, devices: tuple[Selected, ...]) -> None:
+def _check_image(
+    images: ImageReader, reference: str, host: Host, devices: tuple[Selected, ...]
+) -> None:
     """Raise UnmetRequirement with the command's sentence if these GPUs can't serve the image."""
-    image = state.images.image(reference)
+    image = images.image(reference)
     if image is None:
         raise UnknownImage(f"image {reference} is not on this host: pull it first")
     requirement.check(image, host, devices)
