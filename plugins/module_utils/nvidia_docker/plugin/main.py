@@ -122,6 +122,8 @@ def _load_unified_memory() -> None:
 
 
 def _look_at_the_machine(state: State) -> None:
+    # One look does both; v1 had two steps.
+    logger.info("Loading NVIDIA management library")
     logger.info("Discovering GPU devices")
     try:
         host = state.host()

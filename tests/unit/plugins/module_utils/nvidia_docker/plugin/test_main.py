@@ -84,6 +84,7 @@ def test_from_ready_to_stop(tmp_path: Path, number: signal.Signals) -> None:
     lines = [line for line in log.splitlines() if not line.startswith("Warning: ")]
     assert lines == [
         "Loading NVIDIA unified memory",
+        "Loading NVIDIA management library",
         "Discovering GPU devices",
         f"Provisioning volumes at {tmp_path / 'v'}",
         f"Serving plugin API at {tmp_path}",
