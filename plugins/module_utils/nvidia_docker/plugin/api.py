@@ -47,6 +47,8 @@ class Response:
     status: int
     body: bytes
     content_type: str | None
+    location: str | None = None
+    """Where a redirect leads to."""
 
     @classmethod
     def of(cls, status: int, text: str, content_type: str = TEXT) -> Response:

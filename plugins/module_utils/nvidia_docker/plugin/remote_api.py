@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Collection
+from html import escape
 from ipaddress import ip_address
 from typing import Callable
-from urllib.parse import unquote_plus
+from urllib.parse import quote, unquote_plus
 
 from .. import requirement
 from ..errors import (
@@ -52,7 +54,7 @@ def api(host_names: Collection[str]) -> Api:
     allowed = {"localhost", "plugin", *host_names}
 
     def refuse(request: Request) -> Response | None:
-        return _refuse_foreign_host(request.header("host"), allowed)
+        return _refuse_foreign_host(request.header("host"), allowed) or _redirect(request)
 
     return Api(routes=ROUTES, refuse=refuse, failure=failure)
 
@@ -223,6 +225,20 @@ def _refuse_foreign_host(header: str, allowed: Collection[str]) -> Response | No
         403,
         f"host {header!r} is not served: use an IP address, localhost or this machine's name\n",
     )
+
+
+def _redirect(request: Request) -> Response | None:
+    """As v1, send who asks for ``//gpu/info`` or ``/gpu/../gpu/info`` to the plain path."""
+    if not request.path.startswith("/"):
+        return None
+    clean = "/" + posixpath.normpath(request.path).lstrip("/")
+    if request.path.endswith("/") and clean != "/":
+        clean += "/"
+    if clean == request.path or request.method not in ("GET", "HEAD"):
+        return None
+    location = quote(clean) + (f"?{request.query}" if request.query else "")
+    body = f'<a href="{escape(location)}">Moved Permanently</a>.\n\n'
+    return Response(301, body.encode(), "text/html; charset=utf-8", location)
 
 
 def _is_ip_address(name: str) -> bool:

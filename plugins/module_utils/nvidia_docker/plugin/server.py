@@ -210,6 +210,8 @@ def _headers(response: Response) -> list[tuple[str, str]]:
     headers = [("Content-Length", str(len(response.body)))]
     if response.content_type is not None:
         headers.append(("Content-Type", response.content_type))
+    if response.location is not None:
+        headers.append(("Location", response.location))
     if response.status >= 400:
         headers.append(("X-Content-Type-Options", "nosniff"))
     return headers

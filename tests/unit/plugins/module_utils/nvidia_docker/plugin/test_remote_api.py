@@ -153,6 +153,8 @@ def test_a_uuid_prefix_of_two_gpus_is_refused(state: State) -> None:
     ("method", "path"),
     [
         ("GET", "/"),
+        ("GET", ""),
+        ("GET", "gpu//info"),
         ("GET", "/gpu/info/json/"),
         ("GET", "/v1.1/docker/cli"),
         ("GET", "/VolumeDriver.List"),
@@ -162,6 +164,25 @@ def test_a_uuid_prefix_of_two_gpus_is_refused(state: State) -> None:
 )
 def test_anything_else_is_v1s_404(state: State, method: str, path: str) -> None:
     assert ask(state, path, method) == Response(404, b"404 page not found\n", TEXT)
+
+
+@pytest.mark.parametrize(
+    ("target", "location"),
+    [
+        ("//gpu/info", "/gpu/info"),
+        ("/gpu/../gpu/info", "/gpu/info"),
+        ("/docker//cli?dev=0", "/docker/cli?dev=0"),
+        ("//evil.example/", "/evil.example/"),
+        ("/../..", "/"),
+        ("/./gpu/é\n", "/gpu/%C3%A9%0A"),
+    ],
+)
+def test_a_path_with_detours_is_redirected(state: State, target: str, location: str) -> None:
+    body = f'<a href="{location}">Moved Permanently</a>.\n\n'.encode()
+    expected = Response(301, body, "text/html; charset=utf-8", location)
+    assert ask(state, target) == expected
+    assert ask(state, target, host="evil.example").status == 403
+    assert ask(state, target, "POST").status == 404
 
 
 HOSTS = [
