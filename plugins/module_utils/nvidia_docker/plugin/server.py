@@ -189,7 +189,7 @@ def _application(
     def application(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         request = Request(
             method=environ["REQUEST_METHOD"],
-            path=environ["PATH_INFO"],
+            path=_path(environ),
             query=environ["QUERY_STRING"],
             headers={
                 key[5:].lower().replace("_", "-"): value
@@ -204,6 +204,12 @@ def _application(
         return [] if request.method == "HEAD" else [response.body]
 
     return application
+
+
+def _path(environ: dict[str, Any]) -> str:
+    """Return the path as it was sent: waitress makes one of the slashes at its beginning."""
+    path: str = environ["PATH_INFO"]
+    return f"/{path}" if environ["REQUEST_URI"].startswith("//") else path
 
 
 def _headers(response: Response) -> list[tuple[str, str]]:

@@ -65,6 +65,8 @@ class Running:
                 ("GET", "/echo"): self.echo,
                 ("POST", "/echo"): self.echo,
                 ("GET", "/slow"): self.slow,
+                ("GET", "/old"): self.old,
+                ("GET", "//old"): self.old,
             },
             refuse=lambda request: None,
             failure=lambda request, error: Response.of(500, str(error)),
@@ -82,6 +84,9 @@ class Running:
     def echo(self, request: Request, state: State) -> Response:
         seen = f"{request.method} {request.path} {request.query} {request.header('x-me')} "
         return Response.of(200, seen + request.body.decode())
+
+    def old(self, request: Request, state: State) -> Response:
+        return Response(301, request.path.encode(), "text/html; charset=utf-8", "/new")
 
     def slow(self, request: Request, state: State) -> Response:
         self.entered.set()
@@ -125,6 +130,16 @@ def test_both_sockets_are_served(running: Running) -> None:
         assert ask(connection, "HEAD", "/echo") == (404, "")
         assert ask(connection, "GET", "/%65cho")[0] == 200
         connection.close()
+
+
+@pytest.mark.parametrize("path", ["/old", "//old"])
+def test_redirects_have_a_location(running: Running, path: str) -> None:
+    connection = running.tcp()
+    connection.request("GET", path)
+    response = connection.getresponse()
+    assert (response.status, response.getheader("Location")) == (301, "/new")
+    assert response.read().decode() == path
+    connection.close()
 
 
 def test_headers_tell_nothing_of_the_server(running: Running) -> None:
