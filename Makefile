@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-shell demo-clean test test-unit test-lint test-sanity test-molecule test-integration test-drivers test-faults bench venv lock vendor build install uninstall
+.PHONY: help demo demo-shell demo-clean test test-unit conformance test-lint test-sanity test-molecule test-integration test-drivers test-faults bench venv lock vendor build install uninstall
 MAKEFLAGS += --no-print-directory
 
 help: ## List the targets
@@ -17,7 +17,7 @@ demo-shell: ## A shell on the host of the demo
 demo-clean: ## Remove everything that the demo made
 	@tests/demo/clean.sh
 
-test: ## Run all tests: unit, faults, lint, sanity, molecule, integration
+test: ## Run all tests: unit, conformance, faults, lint, sanity, molecule, integration
 	@tests/tools/test.sh
 
 test-unit: ## Run the unit tests
@@ -28,6 +28,9 @@ test-faults: ## Kill, starve and race what makes driver volumes (root)
 
 bench: venv ## Measure beside baselines, all or SUBJECTS=driver_volume
 	@.venv/bin/python tests/bench/run.py $(SUBJECTS)
+
+conformance: ## Replay recordings of nvidia-docker 1.0.1 (RECORDINGS=folder: others)
+	@RECORDINGS='$(RECORDINGS)' tests/tools/test.sh conformance
 
 test-lint: ## Run the linters and type checks
 	@tests/tools/test.sh lint

@@ -2,12 +2,12 @@
 # Copyright (c) 2026 the gpufleet.nvidia authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# test.sh [unit] [faults] [lint] [sanity] [molecule] [integration] [driver_packages]: runs these parts of the
-# tests, all but the last by default. The last line is "N passed, N failed"; a part that is no pytest counts
-# as one.
+# test.sh [unit] [conformance] [faults] [lint] [sanity] [molecule] [integration] [driver_packages]: runs these
+# parts of the tests, all but the last by default. The last line is "N passed, N failed"; what was recorded
+# counts one by one, any other part that is no pytest as one. RECORDINGS: the folder that conformance replays.
 set -euo pipefail
 . "$(dirname "$0")/steps.sh"
-[ $# -gt 0 ] || set -- unit faults lint sanity molecule integration
+[ $# -gt 0 ] || set -- unit conformance faults lint sanity molecule integration
 passed=0 failed=0
 times=$build/times
 : >"$times"
@@ -44,6 +44,19 @@ print(int(suite.get("tests")) - int(suite.get("skipped")) - bad, bad)' "$report"
   [ "$status" -eq 0 ] || [ "${counts#* }" -gt 0 ] || failed=$((failed + 1))
 }
 
+# Recordings of v1 against the plugin.
+conformance() {
+  local counts=$build/conformance.counts status=0 passed_here failed_here
+  rm -f "$counts"
+  "$root/tests/hosts/packages.sh" util-linux mount
+  timed "conformance" watched "replay" python "$root/tests/conformance/replay.py" \
+    --counts "$counts" ${RECORDINGS:+"$RECORDINGS"} || status=$?
+  read -r passed_here failed_here <<<"$(cat "$counts" 2>/dev/null || echo "0 1")"
+  passed=$((passed + passed_here))
+  failed=$((failed + failed_here))
+  [ "$status" -eq 0 ] || [ "$failed_here" -gt 0 ] || failed=$((failed + 1))
+}
+
 # The demo's host, and what is tested on it. A host that was up before stays up.
 integration() {
   local mine=yes
@@ -72,6 +85,7 @@ esac
 for name in "$@"; do
   case $name in
     unit) suite unit -n 2 ;;
+    conformance) conformance ;;
     faults)
       "$root/tests/hosts/packages.sh" btrfs-progs xfsprogs
       suite faults -n 2 -rs
@@ -84,7 +98,7 @@ for name in "$@"; do
       ;;
     integration) integration ;;
     driver_packages) suite driver_packages -rs ;;
-    *) die "usage: test.sh [unit] [faults] [lint] [sanity] [molecule] [integration] [driver_packages]" ;;
+    *) die "usage: test.sh [unit] [conformance] [faults] [lint] [sanity] [molecule] [integration] [driver_packages]" ;;
   esac
 done
 
