@@ -48,7 +48,14 @@ class LocalVolumeMaker:
         self._wanted = wanted
 
     def make(self, version: str) -> tuple[str, ...]:
-        return driver_volume.create(self._root, version, self._driver_root, self._wanted).warnings
+        made = driver_volume.create(self._root, version, self._driver_root, self._wanted)
+        if made.changed and made.link != "hard":
+            # It takes space, and v1 could not do it: whoever reads the log should know.
+            return (
+                *made.warnings,
+                f"files came into {made.path} by {made.link}, not as hard links",
+            )
+        return made.warnings
 
     def remove(self, version: str) -> None:
         volume_store.remove(self._root, version)

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
+import tempfile
 import threading
 from functools import partial
 from pathlib import Path
@@ -75,6 +77,18 @@ def test_a_volume_is_made_and_removed_over_a_socket(root, driver, tmp_path) -> N
         if exists:
             assert driver_volume.unfit(root, VERSION) == ()
             assert "left out files of driver 535.1" in told[0]
+
+
+def test_copies_are_told_when_they_are_made(driver) -> None:
+    """In the log of the plugin, once."""
+    shared = Path("/dev/shm")
+    if not os.access(shared, os.W_OK) or shared.stat().st_dev == driver.root.stat().st_dev:
+        pytest.skip("no second file system here")
+    with tempfile.TemporaryDirectory(dir=shared) as folder:
+        local = LocalVolumeMaker(Path(folder), driver.root)
+        (told,) = local.make(VERSION)
+        assert told.endswith(f"nvidia_driver/{VERSION} by copy, not as hard links")
+        assert local.make(VERSION) == ()
 
 
 def test_the_reason_of_a_failure_comes_back(root, driver, maker) -> None:
