@@ -144,5 +144,6 @@ def _attempt(ask: Callable[[Host], tuple[_T, ...]], host: Host) -> tuple[_T, ...
 def _value(known: tuple[_T, ...] | Exception | None) -> tuple[_T, ...]:
     if isinstance(known, Exception):
         raise known.with_traceback(None)
-    assert known is not None, "this part was not asked for"
+    if known is None:
+        raise AssertionError("this part was not asked for")
     return known

@@ -58,7 +58,8 @@ class _Swept(Generic[_T]):
         if self.error is not None:
             # Raised by many threads: each time from here, or its traceback would grow.
             raise self.error.with_traceback(None)
-        assert self.value is not None
+        if self.value is None:
+            raise AssertionError("a sweep ends with a value or an error")
         return self.value
 
 
