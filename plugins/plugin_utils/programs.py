@@ -10,7 +10,7 @@ from pathlib import Path
 from ..module_utils.nvidia_docker.host.release import PACKAGE, ProgramsError
 
 FOLDER = Path(__file__).resolve().parents[1] / "module_utils" / PACKAGE
-VENDORED = ("pynvml.py", "waitress/__init__.py")
+VENDORED = ("pynvml.py", "h11/__init__.py")
 """Without these the programs would not start."""
 
 

@@ -23,8 +23,8 @@ ROOT = Path(__file__).resolve().parents[2]
 REQUIREMENTS = ROOT / "meta" / "vendored.txt"
 VENDOR = ROOT / "plugins" / "module_utils" / "nvidia_docker" / "_vendor"
 MANIFEST = ROOT / ".build" / "vendor.json"
-# Examples and launchers of the packages that nothing here runs.
-UNUSED = frozenset({"example.py", "waitress/__main__.py", "waitress/runner.py"})
+# Examples of the packages that nothing here runs.
+UNUSED = frozenset({"example.py"})
 INIT = '''\
 # Copyright (c) 2026 the gpufleet.nvidia authors
 # SPDX-License-Identifier: GPL-3.0-or-later

@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "plugin": {CENTRE, "host", "render", "plugin"},
     "cli": {CENTRE, "host", "render", "cli"},
 }
-OUTSIDE = {"_vendor": {"host"}, "waitress": {"plugin"}, "pynvml": {"host"}}
+OUTSIDE = {"_vendor": {"host"}, "h11": {"plugin"}, "pynvml": {"host"}}
 """Packages from elsewhere, and the only layers that import them."""
 PURE = {CENTRE, "render"}
 IMPURE_MODULES = {"os", "subprocess", "socket", "pathlib", "shutil", "ctypes", "http", "urllib"}

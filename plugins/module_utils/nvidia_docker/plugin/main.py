@@ -35,8 +35,6 @@ def main(argv: list[str]) -> int:
         sys.stdout.write(f"NVIDIA Docker plugin: {__version__}\n")
         return 0
     logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.INFO)
-    # It warns of every request that has to wait for a thread.
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     try:
         _serve(options)
     except NvidiaDockerError as error:

@@ -1,40 +1,41 @@
 # Copyright (c) 2026 the gpufleet.nvidia authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Sockets and HTTP: waitress serves an API on each listening socket, all in one process."""
+"""Sockets and connections: an API is served on each listening socket, all in one process."""
 
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import re
+import select
 import socket
 import stat
+import threading
 import time
-from collections.abc import Iterable
-from http import HTTPStatus
+from collections import deque
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Callable
 
 from ..errors import InvalidInput, NvidiaDockerError
-from .api import Api, Request, Response, respond
+from .api import Api, Response, respond, sentence
+from .http1 import LINGER_S, Heads, Refused, Stream, answer
 from .state import State
 
-THREADS = 4
-"""Requests handled at once, per socket: a slow one on TCP never keeps Docker waiting."""
-MAX_HEADER_BYTES = 16 * 1024
-MAX_BODY_BYTES = 64 * 1024
-IDLE_S = 5
-"""A connection on which nothing happens is closed; v1's limit too."""
 GRACE_S = 5
 """Requests that are being answered may take so long after a stop; v1's limit too."""
 TCP_CONNECTIONS = 128
 UNIX_CONNECTIONS = 256
-"""waitress counts the connections of both: above TCP's limit, so that TCP can't use it up."""
+"""Counted apart: whatever clients do on TCP, Docker is served."""
+TURNED_AWAY = 128
+"""So many connections beyond the limit may still read why; the unit's LimitNOFILE covers all."""
+BACKLOG = 1024
+ACCEPTED_AT_ONCE = 64
 
 _ADDRESS = re.compile(r"(?P<host>\[[^\[\]]*\]|[^:\[\]]*):(?P<port>[0-9]{1,5})")
 
-StartResponse = Callable[[str, "list[tuple[str, str]]"], object]
+logger = logging.getLogger(__name__)
 
 
 def listen_tcp(address: str) -> socket.socket:
@@ -98,40 +99,35 @@ def _reason(error: OSError) -> str:
     return os.strerror(error.errno).lower() if error.errno else str(error)
 
 
+class _Door:
+    """A listening socket, what is served on it, and who is connected."""
+
+    def __init__(self, listener: socket.socket, api: Api, state: State) -> None:
+        self.listener = listener
+        self.api = api
+        self.state = state
+        is_unix = listener.family == socket.AF_UNIX
+        self.limit = UNIX_CONNECTIONS if is_unix else TCP_CONNECTIONS
+        self.connections: set[socket.socket] = set()
+
+
 class Server:
-    """Serves until it is stopped."""
+    """Serves until it is stopped. Each connection has a thread of its own, which waits for the
+    client in the kernel: a slow client or a slow answer keeps nobody else waiting."""
 
     def __init__(self) -> None:
-        # Late: Ansible's checks import each file where waitress is not vendored.
-        import waitress
-        from waitress import wasyncore
-
-        self._create = waitress.create_server
-        self._wasyncore = wasyncore
-        self._sockets: dict[int, Any] = {}
-        self._servers: list[Any] = []
+        self._heads = Heads()
+        self._doors: list[_Door] = []
+        self._turned_away: deque[tuple[float, socket.socket]] = deque()
         self._files: list[tuple[Path, os.stat_result]] = []
         self._stopping = False
+        self._bell, self._rung = socket.socketpair()
 
     def add(self, listener: socket.socket, api: Api, state: State) -> None:
         """Serve ``api`` on a bound socket."""
-        is_unix = listener.family == socket.AF_UNIX
-        self._servers.append(
-            self._create(
-                _application(api, state),
-                map=self._sockets,
-                sockets=[listener],
-                threads=THREADS,
-                connection_limit=UNIX_CONNECTIONS if is_unix else TCP_CONNECTIONS,
-                max_request_header_size=MAX_HEADER_BYTES,
-                max_request_body_size=MAX_BODY_BYTES,
-                channel_timeout=IDLE_S,
-                cleanup_interval=1,
-                ident=None,
-                clear_untrusted_proxy_headers=False,
-                log_socket_errors=False,
-            )
-        )
+        listener.setblocking(False)
+        listener.listen(BACKLOG)
+        self._doors.append(_Door(listener, api, state))
 
     def remove_when_stopped(self, file: Path) -> None:
         """Let ``run`` delete this socket file, which ``listen_unix`` has made, in the end."""
@@ -140,38 +136,115 @@ class Server:
     def stop(self) -> None:
         """Make ``run`` return; may be called by a signal handler, before it too."""
         self._stopping = True
-        for server in self._servers:
-            server.pull_trigger()
+        with suppress(OSError):
+            self._bell.send(b"!", socket.MSG_DONTWAIT)
 
     def run(self) -> None:
         """Serve until ``stop``: then accept nothing more, finish what was begun, remove the socket
         files."""
         try:
-            while not self._stopping:
-                self._turn(timeout_s=1)
+            self._accept_until_stopped()
         finally:
-            for server in self._servers:
-                self._wasyncore.dispatcher.close(server)
+            for door in self._doors:
+                door.listener.close()
             for file, made in self._files:
                 _remove_own(file, made)
+        self._finish()
+        self._forget(0)
+        self._bell.close()
+        self._rung.close()
+
+    def _accept_until_stopped(self) -> None:
+        poll = select.poll()
+        poll.register(self._rung, select.POLLIN)
+        doors = {door.listener.fileno(): door for door in self._doors}
+        for descriptor in doors:
+            poll.register(descriptor, select.POLLIN)
+        while not self._stopping:
+            ready = poll.poll(100 if self._turned_away else None)
+            for descriptor, _event in ready:
+                if descriptor in doors:
+                    self._accept(doors[descriptor])
+            self._forget(TURNED_AWAY)
+
+    def _accept(self, door: _Door) -> None:
+        for _dummy in range(ACCEPTED_AT_ONCE):
+            try:
+                connection = door.listener.accept()[0]
+            except (BlockingIOError, ConnectionError):
+                return
+            except OSError as error:
+                # The limits are below those on descriptors. Should it be the machine's: wait.
+                logger.error("Error: accept: %s", error)
+                time.sleep(0.1)
+                return
+            if len(door.connections) >= door.limit:
+                self._turn_away(connection, f"{door.limit} connections are open, no more is served")
+                continue
+            door.connections.add(connection)
+            try:
+                threading.Thread(target=self._serve, args=(door, connection), daemon=True).start()
+            except RuntimeError as error:
+                door.connections.discard(connection)
+                self._turn_away(connection, f"{error}: try again")
+
+    def _turn_away(self, connection: socket.socket, reason: str) -> None:
+        """Answer at once, and close later: the client is about to send its request."""
+        with suppress(OSError):
+            connection.send(
+                answer(Response.of(503, reason + "\n"), close=True), socket.MSG_DONTWAIT
+            )
+            connection.shutdown(socket.SHUT_WR)
+        self._turned_away.append((time.monotonic() + LINGER_S, connection))
+        self._forget(TURNED_AWAY)
+
+    def _forget(self, limit: int) -> None:
+        """Close those whose time is over, and the first of too many."""
+        now = time.monotonic()
+        while self._turned_away and (
+            len(self._turned_away) > limit or self._turned_away[0][0] <= now
+        ):
+            self._turned_away.popleft()[1].close()
+
+    def _serve(self, door: _Door, connection: socket.socket) -> None:
+        try:
+            stream = Stream(connection, self._heads)
+            try:
+                self._converse(door, stream)
+            except Refused as refused:
+                stream.send(answer(refused.response, close=True))
+            except OSError:
+                return
+            except Exception as error:
+                logger.exception("Error: connection")
+                stream.send(answer(Response.of(500, sentence(error) + "\n"), close=True))
+            stream.leave()
+        except OSError:
+            pass  # The client is gone.
+        finally:
+            door.connections.discard(connection)
+            connection.close()
+
+    def _converse(self, door: _Door, stream: Stream) -> None:
+        received = stream.next()
+        while received is not None:
+            request = received.request
+            response = respond(door.api, door.state, request)
+            close = self._stopping or not received.keep
+            stream.send(answer(response, close, head_only=request.method == "HEAD"))
+            if close:
+                return
+            received = stream.next()
+
+    def _finish(self) -> None:
+        """Nothing more is read; those that wait for a request end, the others answer first."""
+        for door in self._doors:
+            for connection in list(door.connections):
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RD)
         end = time.monotonic() + GRACE_S
-        while self._close_idle() and time.monotonic() < end:
-            self._turn(timeout_s=0.1)
-        for server in self._servers:
-            server.task_dispatcher.shutdown(timeout=max(0, end - time.monotonic()))
-
-    def _turn(self, timeout_s: float) -> None:
-        self._wasyncore.loop(timeout=timeout_s, use_poll=True, map=self._sockets, count=1)
-
-    def _close_idle(self) -> bool:
-        """Close connections without a request in work; return whether others are left."""
-        channels = [
-            channel for server in self._servers for channel in server.active_channels.values()
-        ]
-        for channel in channels:
-            if not channel.requests and not channel.total_outbufs_len:
-                channel.will_close = True
-        return bool(channels)
+        while any(door.connections for door in self._doors) and time.monotonic() < end:
+            time.sleep(0.002)
 
 
 def _remove_own(file: Path, made: os.stat_result) -> None:
@@ -181,43 +254,3 @@ def _remove_own(file: Path, made: os.stat_result) -> None:
             file.unlink()
     except FileNotFoundError:
         pass
-
-
-def _application(
-    api: Api, state: State
-) -> Callable[[dict[str, Any], StartResponse], Iterable[bytes]]:
-    def application(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
-        request = Request(
-            method=environ["REQUEST_METHOD"],
-            path=_path(environ),
-            query=environ["QUERY_STRING"],
-            headers={
-                key[5:].lower().replace("_", "-"): value
-                for key, value in environ.items()
-                if key.startswith("HTTP_")
-            },
-            body=environ["wsgi.input"].read(),
-        )
-        response = respond(api, state, request)
-        status = HTTPStatus(response.status)
-        start_response(f"{status.value} {status.phrase}", _headers(response))
-        return [] if request.method == "HEAD" else [response.body]
-
-    return application
-
-
-def _path(environ: dict[str, Any]) -> str:
-    """Return the path as it was sent: waitress makes one of the slashes at its beginning."""
-    path: str = environ["PATH_INFO"]
-    return f"/{path}" if environ["REQUEST_URI"].startswith("//") else path
-
-
-def _headers(response: Response) -> list[tuple[str, str]]:
-    headers = [("Content-Length", str(len(response.body)))]
-    if response.content_type is not None:
-        headers.append(("Content-Type", response.content_type))
-    if response.location is not None:
-        headers.append(("Location", response.location))
-    if response.status >= 400:
-        headers.append(("X-Content-Type-Options", "nosniff"))
-    return headers

@@ -23,8 +23,8 @@ def folder(tmp_path: Path) -> Path:
         "cli/__pycache__/main.cpython-311.pyc": "not for hosts\n",
         "_vendor/__init__.py": "",
         "_vendor/pynvml.py": "pass\n",
-        "_vendor/waitress/__init__.py": "",
-        "_vendor/licenses/waitress-3.0.2.txt": "Zope Public License\n",
+        "_vendor/h11/__init__.py": "",
+        "_vendor/licenses/h11-0.16.0.txt": "The MIT License\n",
     }
     for name, text in contents.items():
         path = tmp_path / "nvidia_docker" / name
@@ -38,9 +38,9 @@ def test_python_files_and_licences_are_shipped(folder: Path) -> None:
     assert sorted(programs.read_files(folder)) == [
         "nvidia_docker/__init__.py",
         "nvidia_docker/_vendor/__init__.py",
-        "nvidia_docker/_vendor/licenses/waitress-3.0.2.txt",
+        "nvidia_docker/_vendor/h11/__init__.py",
+        "nvidia_docker/_vendor/licenses/h11-0.16.0.txt",
         "nvidia_docker/_vendor/pynvml.py",
-        "nvidia_docker/_vendor/waitress/__init__.py",
         "nvidia_docker/cli/main.py",
     ]
 
@@ -69,7 +69,7 @@ def test_digest_follows_every_change(folder: Path, change: str) -> None:
     assert release.digest(programs.read_files(folder)) != before
 
 
-@pytest.mark.parametrize("missing", ["pynvml.py", "waitress/__init__.py"])
+@pytest.mark.parametrize("missing", ["pynvml.py", "h11/__init__.py"])
 def test_missing_vendored_package_is_one_sentence_with_the_fix(folder: Path, missing: str) -> None:
     """A checkout without `make vendor` would ship programs that do not start."""
     (folder / "_vendor" / missing).unlink()

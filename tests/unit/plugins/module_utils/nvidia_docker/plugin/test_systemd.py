@@ -53,7 +53,7 @@ def test_passed_sockets_are_served_and_stay(tmp_path: Path) -> None:
                 client.settimeout(20)
                 client.connect(str(path))
                 client.sendall(b"POST /Plugin.Activate HTTP/1.0\r\n\r\n")
-                assert client.recv(99).startswith(b"HTTP/1.0 406")
+                assert client.recv(99).startswith(b"HTTP/1.1 406")
             process.send_signal(signal.SIGTERM)
             log = process.communicate(timeout=20)[1]
         assert process.returncode == 0, log
