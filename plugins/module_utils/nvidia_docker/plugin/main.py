@@ -66,6 +66,14 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         parser.add_argument(
             flag, metavar="SOCKET", help=f"unix socket of the helper that {meaning} (this process)"
         )
+    parser.add_argument(
+        "--allowed-host",
+        metavar="NAME",
+        action="append",
+        default=[],
+        type=remote_api.host_name,
+        help="serve requests of the REST API to this host name too; may be repeated",
+    )
     parser.add_argument("-v", "--v", "--version", dest="version", action="store_true")
     parser.add_argument("ignored", nargs="*", help=argparse.SUPPRESS)
     return parser.parse_args(argv)
@@ -103,8 +111,9 @@ def _serve(options: argparse.Namespace) -> None:
         server.add(listener, volume_driver.API, state)
     logger.info("Serving remote API at %s", options.l)
     name = socket.gethostname().lower()
+    names = {name, name.partition(".")[0], *options.allowed_host}
     for listener in rest:
-        server.add(listener, remote_api.api({name, name.partition(".")[0]}), state)
+        server.add(listener, remote_api.api(names), state)
     systemd.tell("READY=1")
     server.run()
     state.stop()

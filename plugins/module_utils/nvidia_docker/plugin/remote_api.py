@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import argparse
 import posixpath
 import re
 from collections.abc import Collection
@@ -38,6 +39,8 @@ _EVERYTHING = ("", "*")
 _INDEX = re.compile(r"\+?0*([0-9]{1,9})|-0+")
 """As v1's number parser took them: 1, 01, +1, and -0 for 0."""
 _UUID = re.compile(r"(GPU|MIG)-.*|[0-9]{1,9}:[0-9]{1,9}")
+_LABEL = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
+_HOST_NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _STATUS = {
     InvalidInput: 400,
@@ -57,6 +60,16 @@ def api(host_names: Collection[str]) -> Api:
         return _refuse_foreign_host(request.header("host"), allowed) or _redirect(request)
 
     return Api(routes=ROUTES, refuse=refuse, failure=failure)
+
+
+def host_name(text: str) -> str:
+    """Return a host name of the command line in lower case."""
+    name = text.lower()
+    if len(name) > 253 or not _HOST_NAME.fullmatch(name):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no host name: write it as clients do, without port, such as gpu7.example.org"
+        )
+    return name
 
 
 def failure(request: Request, error: Exception) -> Response:
@@ -223,7 +236,8 @@ def _refuse_foreign_host(header: str, allowed: Collection[str]) -> Response | No
         return None
     return Response.of(
         403,
-        f"host {header!r} is not served: use an IP address, localhost or this machine's name\n",
+        f"host {header[:300]!r} is not served: use an IP address, localhost, this machine's name, "
+        "or one that the plugin was given with --allowed-host\n",
     )
 
 

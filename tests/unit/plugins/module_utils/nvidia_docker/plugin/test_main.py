@@ -91,3 +91,44 @@ def test_from_ready_to_stop(tmp_path: Path, number: signal.Signals) -> None:
         f"Serving remote API at localhost:{port}",
         "Successfully terminated",
     ]
+
+
+@pytest.mark.parametrize("name", ["", "*", "a b", "gpu7:3476", "-a", "a..b", "a\n", "ü", "a" * 254])
+def test_allowed_host_is_a_name(name: str) -> None:
+    done = run(f"--allowed-host={name}")
+    assert done.returncode == 2
+    assert "is no host name" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_hosts_that_are_allowed(tmp_path: Path) -> None:
+    """On TCP alone: what the socket's file lets in may name any host."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    arguments = ["-d", str(tmp_path / "v"), "-s", str(tmp_path), "-l", f"localhost:{port}"]
+    names = ["--allowed-host", "GPU7.example.org", "--allowed-host=gpu7"]
+    process = subprocess.Popen(command(*arguments, *names), stderr=subprocess.PIPE, text=True)
+    with process:
+        try:
+            assert process.stderr is not None
+            while "Serving remote API" not in process.stderr.readline():
+                pass
+
+            def status(host: str, path: str = "") -> bytes:
+                client = socket.socket(socket.AF_UNIX if path else socket.AF_INET)
+                with client:
+                    client.settimeout(TIMEOUT_S)
+                    client.connect(path or ("127.0.0.1", port))
+                    client.sendall(b"GET /no HTTP/1.0\r\nHost: %s\r\n\r\n" % host.encode())
+                    return client.makefile("rb").read()
+
+            # `Serving` is said just before; the backlog holds who comes too early.
+            for host in ("gpu7.example.org:80", "gpu7", "localhost", "[::1]:1", "10.0.0.1"):
+                assert b" 404 " in status(host)
+            for host in ("gpu8.example.org", "gpu7.example.org.evil", "example.org"):
+                answer = status(host)
+                assert b" 403 " in answer
+                assert answer.endswith(b"--allowed-host\n")
+            assert b" 406 " in status("evil", str(tmp_path / "nvidia-docker.sock"))
+        finally:
+            process.terminate()
