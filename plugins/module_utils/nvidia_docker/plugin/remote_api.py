@@ -67,7 +67,7 @@ def host_name(text: str) -> str:
     name = text.lower()
     if len(name) > 253 or not _HOST_NAME.fullmatch(name):
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no host name: write it as clients do, without port, such as gpu7.example.org"
+            f"{text!r} is no host name: write it without port, such as gpu7.example.org"
         )
     return name
 
