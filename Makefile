@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-shell demo-clean test test-unit conformance test-lint test-sanity test-molecule test-integration test-drivers test-faults bench venv lock vendor build install uninstall
+.PHONY: help demo demo-shell demo-clean test test-full test-unit conformance test-faults test-fuzz test-lint test-sanity
+.PHONY: test-molecule test-integration test-drivers bench venv lock vendor build install uninstall
 MAKEFLAGS += --no-print-directory
 
 help: ## List the targets
@@ -17,8 +18,11 @@ demo-shell: ## A shell on the host of the demo
 demo-clean: ## Remove everything that the demo made
 	@tests/demo/clean.sh
 
-test: ## Run all tests: unit, conformance, faults, lint, sanity, molecule, integration
+test: ## Run all tests: unit, conformance, faults, fuzz, lint, sanity, molecule, integration
 	@tests/tools/test.sh
+
+test-full: ## Run all tests in full: 100,000 hostile requests, Debian's real driver packages too
+	@GPUFLEET_FUZZ=100000 tests/tools/test.sh unit conformance faults fuzz lint sanity molecule integration driver_packages
 
 test-unit: ## Run the unit tests
 	@tests/tools/test.sh unit
@@ -31,6 +35,9 @@ bench: venv ## Measure beside baselines, all or SUBJECTS=driver_volume
 
 conformance: ## Replay recordings of nvidia-docker 1.0.1 (RECORDINGS=folder: others)
 	@RECORDINGS='$(RECORDINGS)' tests/tools/test.sh conformance
+
+test-fuzz: ## Attack the plugin's HTTP server; GPUFLEET_FUZZ=100000 for long
+	@tests/tools/test.sh fuzz
 
 test-lint: ## Run the linters and type checks
 	@tests/tools/test.sh lint

@@ -2,12 +2,15 @@
 # Copyright (c) 2026 the gpufleet.nvidia authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# test.sh [unit] [conformance] [faults] [lint] [sanity] [molecule] [integration] [driver_packages]: runs these
-# parts of the tests, all but the last by default. The last line is "N passed, N failed"; what was recorded
-# counts one by one, any other part that is no pytest as one. RECORDINGS: the folder that conformance replays.
+# test.sh [unit] [conformance] [faults] [fuzz] [lint] [sanity] [molecule] [integration] [driver_packages]: runs
+# these parts of the tests, all but the last by default. The last line is "N passed, N failed"; what was
+# recorded counts one by one, any other part that is no pytest as one. RECORDINGS: the folder that conformance
+# replays. GPUFLEET_FUZZ: so many hostile requests, 5000 by default.
 set -euo pipefail
 . "$(dirname "$0")/steps.sh"
-[ $# -gt 0 ] || set -- unit conformance faults lint sanity molecule integration
+parts="unit conformance faults fuzz lint sanity molecule integration"
+# shellcheck disable=SC2086  # one word per part
+[ $# -gt 0 ] || set -- $parts
 passed=0 failed=0
 times=$build/times
 : >"$times"
@@ -73,6 +76,7 @@ images() {
 timed "environment" "$root/tests/tools/prepare.sh" dev
 # The simulated driver is compiled for the unit tests too.
 "$root/tests/hosts/packages.sh" gcc libc6-dev
+case " $* " in *" fuzz "*) "$root/tests/hosts/nginx.sh" ;; esac
 lane=
 case " $* " in
   *" molecule "*)
@@ -90,6 +94,7 @@ for name in "$@"; do
       "$root/tests/hosts/packages.sh" btrfs-progs xfsprogs
       suite faults -n 2 -rs
       ;;
+    fuzz) suite fuzz -rs ;;
     lint) part "lint" "$root/tests/tools/lint.sh" ;;
     sanity) part "ansible-test sanity" quietly "ansible-test sanity" "$root/tests/tools/sanity.sh" ;;
     molecule)
@@ -98,7 +103,7 @@ for name in "$@"; do
       ;;
     integration) integration ;;
     driver_packages) suite driver_packages -rs ;;
-    *) die "usage: test.sh [unit] [conformance] [faults] [lint] [sanity] [molecule] [integration] [driver_packages]" ;;
+    *) die "usage: test.sh [PART...], of: $parts driver_packages" ;;
   esac
 done
 

@@ -20,7 +20,8 @@ VOLUME_KIND = "nvidia_driver"
 VOLUME_DRIVER = "nvidia-docker"
 """Name of Docker's volume driver: the plugin's socket is called so."""
 
-_VERSION = re.compile(r"[0-9]+(\.[0-9]+)*")
+_VERSION = re.compile(r"(?=.{1,64}\Z)[0-9]+(\.[0-9]+)*")
+"""A version names a directory: longer ones no file system takes."""
 
 
 @dataclass(frozen=True)

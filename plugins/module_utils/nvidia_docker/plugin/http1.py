@@ -24,6 +24,8 @@ MAX_BODY_BYTES = 64 * 1024
 """Every body is shorter than this."""
 MAX_PIECES = 4096
 """A body comes in fewer pieces than this: chunks of one byte cost time, not memory."""
+RECEIVE_BYTES = 2048
+"""Each connection that waits holds so much; a usual request is shorter."""
 IDLE_S = 5
 """A connection on which nothing happens is closed; v1's limit too."""
 REQUEST_S = 5
@@ -123,12 +125,12 @@ class Stream:
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_WR)
             end = time.monotonic() + LINGER_S
-            while self._readable(end) and self._socket.recv(MAX_HEADER_BYTES):
+            while self._readable(end) and self._socket.recv(RECEIVE_BYTES):
                 pass
 
     def _receive(self) -> bytes:
         try:
-            return self._socket.recv(MAX_HEADER_BYTES)
+            return self._socket.recv(RECEIVE_BYTES)
         except OSError:  # Nothing for IDLE_S, or the client is gone.
             return b""
 

@@ -26,7 +26,7 @@ from .state import State
 GRACE_S = 5
 """Requests that are being answered may take so long after a stop; v1's limit too."""
 TCP_CONNECTIONS = 128
-UNIX_CONNECTIONS = 256
+UNIX_CONNECTIONS = 128
 """Counted apart: whatever clients do on TCP, Docker is served."""
 TURNED_AWAY = 128
 """So many connections beyond the limit may still read why; the unit's LimitNOFILE covers all."""

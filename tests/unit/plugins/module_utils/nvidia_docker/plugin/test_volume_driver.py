@@ -123,6 +123,11 @@ ANSWERED = [
     ("Create", b'{"Name":null}', '{"Err":"bad volume format: "}'),
     ("Create", b"null", '{"Err":"bad volume format: "}'),
     ("Create", b'{"Name":"cuda_1.0"}', '{"Err":"unsupported volume: cuda_1.0"}'),
+    (
+        "Get",
+        b'{"Name":"nvidia_driver_%s"}' % (b"9" * 65),
+        '{"Volume":null,"Err":"bad volume format: nvidia_driver_' + "9" * 65 + '"}',
+    ),
     ("Create", b'{"Name":"a/b_1.0"}', '{"Err":"bad volume format: a/b_1.0"}'),
     ("Create", b'{"Name":"<x>"}', '{"Err":"bad volume format: \\u003cx\\u003e"}'),
     ("Create", b'{"Name":"\\ud800"}', '{"Err":"bad volume format: ?"}'),
