@@ -39,17 +39,18 @@ GOOD = {
 class Plugin:
     """Serves from entering to leaving; ``directory`` is empty before."""
 
-    def __init__(self, directory: Path, driver: Path) -> None:
+    def __init__(self, directory: Path, driver: Path, start: str = START) -> None:
         self.directory = directory
         self.store = directory / "volumes"
         self.log = directory / "log"
         self._driver = driver
+        self._start = start
 
     @staticmethod
     def build_driver(prefix: Path) -> Path:
         """Compile a driver with eight GPUs; return the folder of its libraries."""
         sys.path.insert(0, str(FILES))
-        import simulated_gpu
+        import simulated_gpu  # type: ignore[import-not-found]
 
         machine = json.loads((FILES / "machines" / "h100x8.json").read_text())
         return Path(simulated_gpu.build(machine, prefix, nodes=False)).parent
@@ -60,7 +61,15 @@ class Plugin:
         arguments = ["-d", str(self.store), "-s", str(self.directory / "run")]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-I", "-c", START, *arguments, "-l", f"127.0.0.1:{self.port}"],
+                [
+                    sys.executable,
+                    "-I",
+                    "-c",
+                    self._start,
+                    *arguments,
+                    "-l",
+                    f"127.0.0.1:{self.port}",
+                ],
                 env={**os.environ, "LD_LIBRARY_PATH": str(self._driver)},
                 cwd=self.directory,
                 stderr=log,
