@@ -116,7 +116,9 @@ class Stream:
         sent = self._socket.send(data)
         if sent < len(data):
             end = time.monotonic() + REQUEST_S
-            while sent < len(data) and time.monotonic() < end:
+            while sent < len(data):
+                if time.monotonic() > end:
+                    raise TimeoutError("the answer is not taken")
                 sent += self._socket.send(memoryview(data)[sent:])
 
     def leave(self) -> None:

@@ -240,6 +240,16 @@ def test_slow_clients_are_cut(served: Served) -> None:
         client.close()
 
 
+def test_who_does_not_read_is_cut(served: Served) -> None:
+    started = time.monotonic()
+    with served.connect() as client:
+        client.settimeout(2 * TIMEOUT_S)
+        with pytest.raises(ConnectionError):
+            while True:
+                client.sendall(HEAD + b"Content-Length: 60000\r\n\r\n" + b"x" * 60000)
+    assert 4 < time.monotonic() - started < 12
+
+
 def test_beyond_the_limit_the_reason_is_said(served: Served) -> None:
     """Whatever is done on TCP, Docker's socket is served."""
     clients = [served.connect() for _dummy in range(server.TCP_CONNECTIONS)]
