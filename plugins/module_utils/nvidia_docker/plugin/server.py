@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import _thread
 import errno
 import logging
 import os
@@ -12,7 +13,6 @@ import re
 import select
 import socket
 import stat
-import threading
 import time
 from collections import deque
 from contextlib import suppress
@@ -183,7 +183,8 @@ class Server:
                 continue
             door.connections.add(connection)
             try:
-                threading.Thread(target=self._serve, args=(door, connection), daemon=True).start()
+                # threading's waits until the new thread runs, and others wait to be accepted.
+                _thread.start_new_thread(self._serve, (door, connection))
             except RuntimeError as error:
                 door.connections.discard(connection)
                 self._turn_away(connection, f"{error}: try again")
