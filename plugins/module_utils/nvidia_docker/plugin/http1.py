@@ -206,15 +206,18 @@ class Stream:
 
 def answer(response: Response, close: bool = False, head_only: bool = False) -> bytes:
     """Return the bytes of an answer."""
-    kind = nosniff = b""
+    kind = place = nosniff = b""
     if response.content_type is not None:
         kind = b"Content-Type: %s\r\n" % response.content_type.encode()
+    if response.location is not None:
+        place = b"Location: %s\r\n" % response.location.encode("ascii")
     if response.status >= 400:
         nosniff = b"X-Content-Type-Options: nosniff\r\n"
-    return b"%sContent-Length: %d\r\n%s%sDate: %s\r\n%s\r\n%s" % (
+    return b"%sContent-Length: %d\r\n%s%s%sDate: %s\r\n%s\r\n%s" % (
         _STATUS_LINE[response.status],
         len(response.body),
         kind,
+        place,
         nosniff,
         _now(),
         b"Connection: close\r\n" if close else b"",
@@ -267,10 +270,7 @@ def _request(head: Any, headers: dict[str, str], body: bytes) -> Request:
     elif not target.startswith("/") and target != "*" and method != "CONNECT":
         raise Refused(400, "the target of a request is a path, for example /docker/cli")
     path, _mark, query = target.partition("?")
-    path = unquote(path)
-    if path.startswith("//"):
-        path = "/" + path.lstrip("/")
-    return Request(method, path, query, headers, body)
+    return Request(method, unquote(path), query, headers, body)
 
 
 _date = (0, b"")

@@ -156,7 +156,7 @@ ANSWERED = {
     ),
     "escaped": (b"GET /%65cho?%41 HTTP/1.0\r\n\r\n", "GET /echo?%41 host= "),
     "escaped slash": (b"GET %2Fecho HTTP/1.0\r\n\r\n", "is a path"),
-    "two slashes": (b"GET //echo HTTP/1.0\r\n\r\n", "GET /echo? host= "),
+    "two slashes": (b"GET //echo HTTP/1.0\r\n\r\n", "404 page not found\n"),
     "slashes inside": (b"GET /a//echo HTTP/1.0\r\n\r\n", "404 page not found\n"),
     "nul": (b"GET /echo%00 HTTP/1.0\r\n\r\n", "404 page not found\n"),
     "dots": (b"GET /a/../echo HTTP/1.0\r\n\r\n", "404 page not found\n"),
