@@ -81,6 +81,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
 
 def _serve(options: argparse.Namespace) -> None:
     server = Server()
+    signal.set_wakeup_fd(server.wakeup, warn_on_full_buffer=False)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: server.stop())
     _load_unified_memory()

@@ -121,7 +121,9 @@ class Server:
         self._turned_away: deque[tuple[float, socket.socket]] = deque()
         self._files: list[tuple[Path, os.stat_result]] = []
         self._stopping = False
+        # Never closed: a late signal must not ring at what has the number then.
         self._bell, self._rung = socket.socketpair()
+        self._bell.setblocking(False)
 
     def add(self, listener: socket.socket, api: Api, state: State) -> None:
         """Serve ``api`` on a bound socket."""
@@ -137,7 +139,13 @@ class Server:
         """Make ``run`` return; may be called by a signal handler, before it too."""
         self._stopping = True
         with suppress(OSError):
-            self._bell.send(b"!", socket.MSG_DONTWAIT)
+            self._bell.send(b"!")
+
+    @property
+    def wakeup(self) -> int:
+        """Descriptor for ``signal.set_wakeup_fd``: a signal may reach any thread, and its handler
+        runs in the main one, which waits for connections."""
+        return self._bell.fileno()
 
     def run(self) -> None:
         """Serve until ``stop``: then accept nothing more, finish what was begun, remove the socket
@@ -151,8 +159,6 @@ class Server:
                 _remove_own(file, made)
         self._finish()
         self._forget(0)
-        self._bell.close()
-        self._rung.close()
 
     def _accept_until_stopped(self) -> None:
         poll = select.poll()
@@ -165,6 +171,8 @@ class Server:
             for descriptor, _event in ready:
                 if descriptor in doors:
                     self._accept(doors[descriptor])
+                else:
+                    self._rung.recv(64)
             self._forget(TURNED_AWAY)
 
     def _accept(self, door: _Door) -> None:

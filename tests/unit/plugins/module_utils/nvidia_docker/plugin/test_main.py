@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import platform
 import signal
 import socket
 import subprocess
@@ -132,3 +134,37 @@ def test_hosts_that_are_allowed(tmp_path: Path) -> None:
             assert b" 406 " in status("evil", str(tmp_path / "nvidia-docker.sock"))
         finally:
             process.terminate()
+
+
+TGKILL = {"x86_64": 234, "aarch64": 131}
+"""Number of the system call that sends a signal to one thread."""
+
+
+def test_a_signal_that_another_thread_gets_stops_it_too(tmp_path: Path) -> None:
+    """The kernel chooses the thread; the main one may wait for a connection for ever."""
+    number = TGKILL.get(platform.machine())
+    if number is None:
+        pytest.skip("the number of tgkill is not known for this machine")
+    path = tmp_path / "nvidia-docker.sock"
+    arguments = ("-d", str(tmp_path / "v"), "-s", str(tmp_path), "-l", "127.0.0.1:0")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(TIMEOUT_S)
+        with subprocess.Popen(
+            command(*arguments),
+            env={**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify")},
+            stderr=subprocess.DEVNULL,
+        ) as process:
+            assert systemd.recv(99) == b"READY=1"
+            with socket.socket(socket.AF_UNIX) as client:
+                client.settimeout(TIMEOUT_S)
+                client.connect(str(path))
+                client.sendall(b"POST /Plugin.Activate HTTP/1.1\r\nHost: x\r\n\r\n")
+                assert client.recv(99)
+                threads = [int(name) for name in os.listdir(f"/proc/{process.pid}/task")]
+                other = next(thread for thread in threads if thread != process.pid)
+                assert ctypes.CDLL(None).syscall(number, process.pid, other, signal.SIGTERM) == 0
+                try:
+                    assert process.wait(TIMEOUT_S) == 0
+                finally:
+                    process.kill()
