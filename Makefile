@@ -60,7 +60,7 @@ venv: ## Make .venv with everything that tests and lint need
 lock: venv ## Resolve tests/requirements/*.in anew into *.txt
 	@tests/tools/venv.sh lock
 
-vendor: ## Put the pinned nvidia-ml-py and h11 into _vendor
+vendor: ## Put the pinned h11, nvidia-ml-py and prometheus-client into _vendor
 	@tests/tools/venv.sh demo && .venv/bin/python tests/tools/vendor.py
 
 build: vendor ## Build the collection artifact in .build

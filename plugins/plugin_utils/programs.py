@@ -10,8 +10,8 @@ from pathlib import Path
 from ..module_utils.nvidia_docker.host.release import PACKAGE, ProgramsError
 
 FOLDER = Path(__file__).resolve().parents[1] / "module_utils" / PACKAGE
-VENDORED = ("pynvml.py", "h11/__init__.py")
-"""Without these the programs would not start."""
+VENDORED = ("h11/__init__.py", "prometheus_client/__init__.py", "pynvml.py")
+"""Without these the programs would not start, or not serve every path."""
 
 
 def read_files(folder: Path = FOLDER) -> dict[str, bytes]:

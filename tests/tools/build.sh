@@ -17,7 +17,7 @@ quietly "ansible-galaxy collection build" \
 allowed='^(CHANGELOG\.rst|COPYING|LICENSES|README\.md|FILES\.json|MANIFEST\.json|changelogs|docs|meta|playbooks|plugins|roles)(/|$)'
 stray=$(tar -tf "$artifact" | grep -Ev "$allowed" || true)
 [ -z "$stray" ] || die "galaxy.yml's build_ignore misses: $stray"
-for file in pynvml.py h11/_connection.py; do
+for file in h11/_connection.py prometheus_client/exposition.py pynvml.py; do
   tar -tf "$artifact" "plugins/module_utils/nvidia_docker/_vendor/$file" >/dev/null ||
     die "the artifact lacks the vendored $file"
 done

@@ -23,8 +23,16 @@ ROOT = Path(__file__).resolve().parents[2]
 REQUIREMENTS = ROOT / "meta" / "vendored.txt"
 VENDOR = ROOT / "plugins" / "module_utils" / "nvidia_docker" / "_vendor"
 MANIFEST = ROOT / ".build" / "vendor.json"
-# Examples of the packages that nothing here runs.
-UNUSED = frozenset({"example.py"})
+# Examples and fronts of the packages that nothing here runs.
+UNUSED = frozenset(
+    {
+        "example.py",
+        "prometheus_client/multiprocess.py",
+        "prometheus_client/openmetrics/parser.py",
+        "prometheus_client/parser.py",
+    }
+)
+UNUSED_FOLDERS = tuple(f"prometheus_client/{name}/" for name in "aiohttp bridge django twisted".split())
 INIT = '''\
 # Copyright (c) 2026 the gpufleet.nvidia authors
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -63,16 +71,19 @@ def recorded() -> dict[str, object]:
 
 
 def unpack(wheel: Path, into: Path) -> str:
-    """Unpack the Python files and the licence of a wheel; returns "name version"."""
+    """Unpack the Python files, licence and notice of a wheel; returns "name version"."""
     name, version = wheel.name.split("-")[:2]
     with zipfile.ZipFile(wheel) as archive:
         for member in archive.namelist():
             path = PurePosixPath(member)
             if path.parts[0].endswith(".dist-info"):
-                if not path.name.upper().startswith(("LICENSE", "COPYING")):
+                if path.name.upper().startswith(("LICENSE", "COPYING")):
+                    target = into / "licenses" / f"{name}-{version}.txt"
+                elif path.name.upper().startswith("NOTICE"):
+                    target = into / "licenses" / f"{name}-{version}-notice.txt"
+                else:
                     continue
-                target = into / "licenses" / f"{name}-{version}.txt"
-            elif path.suffix != ".py" or member in UNUSED:
+            elif path.suffix != ".py" or member in UNUSED or member.startswith(UNUSED_FOLDERS):
                 continue
             else:
                 target = into / path

@@ -24,6 +24,7 @@ def folder(tmp_path: Path) -> Path:
         "_vendor/__init__.py": "",
         "_vendor/pynvml.py": "pass\n",
         "_vendor/h11/__init__.py": "",
+        "_vendor/prometheus_client/__init__.py": "",
         "_vendor/licenses/h11-0.16.0.txt": "The MIT License\n",
     }
     for name, text in contents.items():
@@ -40,6 +41,7 @@ def test_python_files_and_licences_are_shipped(folder: Path) -> None:
         "nvidia_docker/_vendor/__init__.py",
         "nvidia_docker/_vendor/h11/__init__.py",
         "nvidia_docker/_vendor/licenses/h11-0.16.0.txt",
+        "nvidia_docker/_vendor/prometheus_client/__init__.py",
         "nvidia_docker/_vendor/pynvml.py",
         "nvidia_docker/cli/main.py",
     ]
@@ -69,7 +71,7 @@ def test_digest_follows_every_change(folder: Path, change: str) -> None:
     assert release.digest(programs.read_files(folder)) != before
 
 
-@pytest.mark.parametrize("missing", ["pynvml.py", "h11/__init__.py"])
+@pytest.mark.parametrize("missing", programs.VENDORED)
 def test_missing_vendored_package_is_one_sentence_with_the_fix(folder: Path, missing: str) -> None:
     """A checkout without `make vendor` would ship programs that do not start."""
     (folder / "_vendor" / missing).unlink()
