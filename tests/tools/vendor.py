@@ -32,7 +32,9 @@ UNUSED = frozenset(
         "prometheus_client/parser.py",
     }
 )
-UNUSED_FOLDERS = tuple(f"prometheus_client/{name}/" for name in "aiohttp bridge django twisted".split())
+UNUSED_FOLDERS = tuple(
+    f"prometheus_client/{name}/" for name in ("aiohttp", "bridge", "django", "twisted")
+)
 INIT = '''\
 # Copyright (c) 2026 the gpufleet.nvidia authors
 # SPDX-License-Identifier: GPL-3.0-or-later

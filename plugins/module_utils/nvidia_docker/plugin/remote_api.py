@@ -30,6 +30,7 @@ from ..injection import VOLUME_KIND, Injection, VolumeName, plan
 from ..model import Host
 from ..render import docker_cli, go_json, gpu_info, gpu_info_text, gpu_status, mesos_cli
 from ..selection import ALL, Selected, select
+from . import monitoring
 from .api import Api, Handler, Request, Response, sentence
 from .state import Part, Picture, State
 
@@ -151,7 +152,8 @@ ROUTES = {
     ("GET", prefix + path): handler
     for prefix in ("", "/v1.0")
     for path, handler in _HANDLERS.items()
-}
+} | {("GET", path): handler for path, handler in monitoring.HANDLERS.items()}
+"""v1's paths have two names each; newer ones have one."""
 
 
 def _json(value: object) -> Response:

@@ -22,6 +22,9 @@ from ..host.volume_maker import LocalVolumeMaker, VolumeMaker
 from ..model import DeviceDetails, DeviceStatus, Host
 from .sweeper import PATIENCE_S, Sweeper
 
+GLANCE_S = 10.0
+"""Who only wants to know whether the driver answers causes one sweep in so long, at most."""
+
 _T = TypeVar("_T")
 
 logger = logging.getLogger(__name__)
@@ -42,6 +45,9 @@ class Picture:
     host: Host
     _details: tuple[DeviceDetails, ...] | Exception | None = None
     _statuses: tuple[DeviceStatus, ...] | Exception | None = None
+    began: float = 0.0
+    """When the sweep began, in seconds since 1970."""
+    took_s: float = 0.0
     pages: dict[Callable[[Picture], Any], Any] = field(default_factory=dict, compare=False)
 
     @property
@@ -70,6 +76,7 @@ class State:
         sample: Callable[[Host], tuple[DeviceStatus, ...]] = sample,
         keep_open: Callable[[], AbstractContextManager[None]] = nullcontext,
         patience_s: float = PATIENCE_S,
+        wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self.volumes = volumes
         """Root of the driver volumes (``-d``)."""
@@ -80,6 +87,8 @@ class State:
         self._describe = describe
         self._sample = sample
         self._keep_open = keep_open
+        self._clock = clock
+        self._wall_clock = wall_clock
         self._sweeper: Sweeper[Picture] = Sweeper(self._sweep, clock, patience_s)
         self._described: tuple[Host, tuple[DeviceDetails, ...]] | None = None
 
@@ -90,17 +99,29 @@ class State:
         """
         return self._sweeper.latest(Part.HOST, newer).host
 
-    def page(self, part: Part, build: Callable[[Picture], _T]) -> _T:
+    def page(self, part: Part, build: Callable[[Picture], _T], once: bool = False) -> _T:
         """Return what ``build`` makes of a picture that has ``part``; it is made once for each.
 
-        Raises DriverUnavailable when the driver does not answer.
+        Who asks seldom does so with ``once``: it costs one sweep. Raises DriverUnavailable when the
+        driver does not answer.
         """
-        picture = self._sweeper.latest(part)
+        picture = self._sweeper.latest(part, once=once)
         page: _T | None = picture.pages.get(build)
         if page is None:
             # Two threads may make the same one: that costs less than to let one wait.
             page = picture.pages[build] = build(picture)
         return page
+
+    def glance(self) -> Picture | None:
+        """Return the last picture, of the last seconds if anybody asks, without waiting for it.
+
+        ``None`` before the first one. Raises DriverUnavailable when the driver does not answer.
+        """
+        return self._sweeper.glance(Part.HOST, GLANCE_S)
+
+    def last_picture(self) -> Picture | None:
+        """Return the last picture, however old: for a driver that does not answer any more."""
+        return self._sweeper.last()
 
     def loaded_version(self) -> str:
         """Return the version of the loaded driver. Raises DriverUnavailable if none is loaded.
@@ -115,13 +136,12 @@ class State:
         self._sweeper.stop()
 
     def _sweep(self, parts: frozenset[Hashable]) -> Picture:
+        began, start = self._wall_clock(), self._clock()
         with self._keep_open():
             host = self._discover()
-            return Picture(
-                host,
-                _attempt(self._details_of, host) if Part.DETAILS in parts else None,
-                _attempt(self._sample, host) if Part.STATUS in parts else None,
-            )
+            details = _attempt(self._details_of, host) if Part.DETAILS in parts else None
+            statuses = _attempt(self._sample, host) if Part.STATUS in parts else None
+        return Picture(host, details, statuses, began, self._clock() - start)
 
     def _details_of(self, host: Host) -> tuple[DeviceDetails, ...]:
         # They do not change while the driver is loaded: asked once per host.

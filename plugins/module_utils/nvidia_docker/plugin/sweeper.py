@@ -82,19 +82,23 @@ class Sweeper(Generic[_T]):
         self._done = threading.Condition(lock)
         """All others wait here for the end of a sweep."""
         self._asked: dict[Hashable, float] = {}
+        self._once: set[Hashable] = set()
+        """Parts of the next sweep that nobody needs after it."""
         self._number = 0
         self._demanded = 0
         """Number of the sweep that somebody waits for, whatever the period says."""
         self._running_since: float | None = None
+        self._running_parts: frozenset[Hashable] = frozenset()
         self._last: _Swept[_T] | None = None
         self._thread: threading.Thread | None = None
         self._stopped = False
 
-    def latest(self, part: Hashable, newer: bool = False) -> _T:
+    def latest(self, part: Hashable, newer: bool = False, once: bool = False) -> _T:
         """Return what a sweep has brought that ``part`` was asked in.
 
-        With ``newer`` it begins after this call. Raises what the sweep raised, and
-        DriverUnavailable when the driver does not answer.
+        With ``newer`` it begins after this call; with ``once`` the part is not swept again until
+        somebody asks. Raises what the sweep raised, and DriverUnavailable when the driver does not
+        answer.
         """
         with self._done:
             next_number = self._number + 1
@@ -102,15 +106,37 @@ class Sweeper(Generic[_T]):
                 self._demanded = next_number
             while True:
                 now = self._clock()
-                self._asked[part] = now
+                if not once:
+                    self._asked[part] = now
                 last = self._last
                 # One that began after this call is as new as can be, however slow it was.
                 if (last and part in last.parts) and (
                     last.number >= next_number or (not newer and last.is_fresh(now))
                 ):
                     break
+                if once and part not in self._running_parts:
+                    self._once.add(part)
                 self._done.wait(self._wake(now))
         return last.answer()
+
+    def glance(self, part: Hashable, max_age_s: float) -> _T | None:
+        """Return what the last sweep has brought, ``None`` before the first one, without waiting.
+
+        If it is older than ``max_age_s``, one more is on its way when this returns. Raises what
+        the sweep raised, and DriverUnavailable when the driver does not answer.
+        """
+        with self._done:
+            now, last = self._clock(), self._last
+            if self._running_since is None and (not last or now - last.started >= max_age_s):
+                self._once.add(part)
+                self._wake(now)
+            self._remaining(now)
+        return last.answer() if last else None
+
+    def last(self) -> _T | None:
+        """Return what the last sweep has brought, however long ago; ``None`` if it raised."""
+        with self._done:
+            return self._last.value if self._last else None
 
     def stop(self) -> None:
         """End the thread, unless it hangs in the driver: then it ends with the process."""
@@ -125,6 +151,16 @@ class Sweeper(Generic[_T]):
     def _wake(self, now: float) -> float:
         """See to it that the sweeping thread looks at what is due; return how long to wait for it.
         Raises DriverUnavailable when that is no use."""
+        remaining = self._remaining(now)
+        if self._thread is None:
+            thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
+            thread.start()
+            self._thread = thread
+        self._due.notify()
+        return remaining
+
+    def _remaining(self, now: float) -> float:
+        """Return how much longer the driver may take. Raises DriverUnavailable when it hangs."""
         if self._stopped:
             raise DriverUnavailable("the plugin is stopping")
         since = now if self._running_since is None else self._running_since
@@ -134,11 +170,6 @@ class Sweeper(Generic[_T]):
                 f"the NVIDIA driver has not answered for {now - since:.0f} s: "
                 "the kernel's log (dmesg) may say why"
             )
-        if self._thread is None:
-            thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
-            thread.start()
-            self._thread = thread
-        self._due.notify()
         return since + patience - now
 
     def _run(self) -> None:
@@ -150,6 +181,7 @@ class Sweeper(Generic[_T]):
                     return
                 self._number += 1
                 self._running_since = started = self._clock()
+                self._running_parts = parts
             value, error = None, None
             try:
                 value = self._sweep(parts)
@@ -161,19 +193,22 @@ class Sweeper(Generic[_T]):
                 took = self._clock() - started
                 self._last = _Swept(self._number, parts, started, took, value, error)
                 self._running_since = None
+                self._running_parts = frozenset()
                 self._done.notify_all()
 
     def _next(self) -> frozenset[Hashable] | None:
         """Wait for the next sweep and return its parts; ``None`` when nobody wants one."""
         while not self._stopped:
             now = self._clock()
-            wanted = frozenset(part for part, at in self._asked.items() if now - at < IDLE_S)
+            lately = {part for part, at in self._asked.items() if now - at < IDLE_S}
+            wanted = frozenset(lately | self._once)
             if not wanted:
                 break
             due_in = 0.0
             if self._last and wanted <= self._last.parts and self._demanded <= self._number:
                 due_in = self._last.started + PERIOD_S - now
             if due_in <= 0:
+                self._once.clear()
                 return wanted
             self._due.wait(due_in)
         return None
