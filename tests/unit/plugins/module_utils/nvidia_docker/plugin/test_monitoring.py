@@ -10,7 +10,6 @@ line.
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import re
 import threading
@@ -336,8 +335,8 @@ def test_values_are_the_machines(machine: str, scraped, machine_file) -> None:
     assert compared >= 15
 
 
-def test_v1_pages_have_the_same_values_in_other_units(scraped, machine_file) -> None:
-    """/gpu/status/json rounds down; nothing here is rounded."""
+def test_nothing_is_rounded(scraped, machine_file) -> None:
+    """As /gpu/status does."""
     (power,) = re.findall(r'DCGM_FI_DEV_POWER_USAGE\{.*gpu="0".*\} (.*)', scraped("zoo5"))
-    assert float(power) == machine_file("zoo5")["gpus"][0]["power_mw"] / 1000
-    assert json.loads(power) % 1
+    assert power == "131.499"
+    assert machine_file("zoo5")["gpus"][0]["power_mw"] == 131499
