@@ -116,7 +116,11 @@ def _serve(options: argparse.Namespace) -> None:
     for listener in rest:
         server.add(listener, remote_api.api(names), state)
     systemd.tell("READY=1")
-    server.run()
+    beat_s = systemd.watchdog_s()
+    if beat_s is None:
+        server.run()
+    else:
+        server.run(lambda: systemd.tell("WATCHDOG=1"), beat_s)
     state.stop()
 
 

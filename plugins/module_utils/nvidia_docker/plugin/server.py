@@ -15,6 +15,7 @@ import socket
 import stat
 import time
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -147,11 +148,11 @@ class Server:
         runs in the main one, which waits for connections."""
         return self._bell.fileno()
 
-    def run(self) -> None:
+    def run(self, beat: Callable[[], None] | None = None, beat_s: float = 0) -> None:
         """Serve until ``stop``: then accept nothing more, finish what was begun, remove the socket
-        files."""
+        files. ``beat`` is called every ``beat_s`` seconds while connections are accepted."""
         try:
-            self._accept_until_stopped()
+            self._accept_until_stopped(beat, beat_s)
         finally:
             for door in self._doors:
                 door.listener.close()
@@ -160,14 +161,21 @@ class Server:
         self._finish()
         self._forget(0)
 
-    def _accept_until_stopped(self) -> None:
+    def _accept_until_stopped(self, beat: Callable[[], None] | None, beat_s: float) -> None:
         poll = select.poll()
         poll.register(self._rung, select.POLLIN)
         doors = {door.listener.fileno(): door for door in self._doors}
         for descriptor in doors:
             poll.register(descriptor, select.POLLIN)
+        next_beat = time.monotonic()
         while not self._stopping:
-            ready = poll.poll(100 if self._turned_away else None)
+            waits = [0.1] if self._turned_away else []
+            if beat is not None:
+                if time.monotonic() >= next_beat:
+                    beat()
+                    next_beat = time.monotonic() + beat_s
+                waits.append(max(0, next_beat - time.monotonic()))
+            ready = poll.poll(min(waits) * 1000 if waits else None)
             for descriptor, _event in ready:
                 if descriptor in doors:
                     self._accept(doors[descriptor])

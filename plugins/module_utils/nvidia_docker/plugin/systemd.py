@@ -25,6 +25,14 @@ def listeners() -> list[socket.socket]:
     return [socket.socket(fileno=descriptor) for descriptor in descriptors]
 
 
+def watchdog_s() -> float | None:
+    """Return how often the service manager wants to be told ``WATCHDOG=1``, twice in its limit;
+    ``None`` if it does not. sd_watchdog_enabled(3)."""
+    limit_us = os.environ.get("WATCHDOG_USEC", "")
+    meant = os.environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
+    return int(limit_us) / 1e6 / 2 if meant and limit_us.isdecimal() and int(limit_us) else None
+
+
 def tell(message: str) -> None:
     """sd_notify(3): a datagram to the socket that the unit's Type=notify names."""
     address = os.environ.get("NOTIFY_SOCKET")

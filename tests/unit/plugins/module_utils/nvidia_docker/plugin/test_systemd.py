@@ -80,3 +80,52 @@ def test_sockets_for_another_process_are_not_taken(
     for name, value in environment.items():
         monkeypatch.setenv(name, str(os.getpid()) if value == "own" else value)
     assert systemd.listeners() == []
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, None),
+        ({"WATCHDOG_USEC": "30000000"}, 15.0),
+        ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "own"}, 15.0),
+        ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "1"}, None),
+        ({"WATCHDOG_USEC": "0"}, None),
+        ({"WATCHDOG_USEC": "x"}, None),
+    ],
+)
+def test_how_often_the_watchdog_wants_to_hear(
+    environment: dict[str, str], expected: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """sd_watchdog_enabled(3)."""
+    for name in ("WATCHDOG_USEC", "WATCHDOG_PID"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, str(os.getpid()) if value == "own" else value)
+    assert systemd.watchdog_s() == expected
+
+
+def test_the_watchdog_hears_of_a_plugin_that_serves(tmp_path: Path) -> None:
+    """Again and again, whether somebody asks it or not; not once it is stuck."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(20)
+        arguments = ["-d", str(tmp_path / "v"), "-s", str(tmp_path / "s"), "-l", "127.0.0.1:0"]
+        with subprocess.Popen(
+            [sys.executable, "-I", "-c", START, *arguments],
+            env={
+                **os.environ,
+                "NOTIFY_SOCKET": str(tmp_path / "notify"),
+                "WATCHDOG_USEC": "200000",
+            },
+            stderr=subprocess.DEVNULL,
+        ) as process:
+            assert manager.recv(99) == b"READY=1"
+            assert [manager.recv(99) for _dummy in range(3)] == [b"WATCHDOG=1"] * 3
+            process.send_signal(signal.SIGSTOP)
+            manager.settimeout(0.5)
+            with pytest.raises(TimeoutError):
+                while True:
+                    manager.recv(99)
+            process.send_signal(signal.SIGCONT)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(20) == 0
