@@ -57,6 +57,7 @@ def render(folder: Path) -> None:
         "__nvidia_docker_prefix": "/" + PREFIX.strip("/"),
         "__nvidia_docker_volumes": variables["nvidia_docker_volumes_path"],
         "__nvidia_docker_listen_stream": variables["nvidia_docker_listen"],
+        "__nvidia_docker_allowed_hosts": "",
     }
     for name in programs.UNITS:
         template = (TEMPLATES / f"{name}.j2").read_text()

@@ -103,7 +103,7 @@ def h11_asyncio(port: int) -> None:
         def data_received(self, data: bytes) -> None:
             connection = self.connection
             connection.receive_data(data)
-            while type(connection.next_event()) is not h11.NEED_DATA:
+            while connection.next_event() is not h11.NEED_DATA:
                 if connection.their_state is h11.DONE:
                     send = connection.send
                     answer = h11.Response(status_code=200, headers=HEADERS)

@@ -196,7 +196,7 @@ class Stream:
             event = self._event(parser, end)
             if event is None:
                 return None
-            if type(event) is self._heads.h11.EndOfMessage:
+            if isinstance(event, self._heads.h11.EndOfMessage):
                 return b"".join(pieces)
             size += len(event.data)
             if size >= MAX_BODY_BYTES or len(pieces) >= MAX_PIECES:
