@@ -14,6 +14,7 @@ import fcntl
 import json
 import os
 import shutil
+import signal
 import socket
 import struct
 import sys
@@ -47,6 +48,10 @@ def main(argv: list[str]) -> int:
     if options.page:
         fixed_on_purpose.write_page()
         return 0
+    # A shell's background job has some ignored, and would pass that on to the plugin.
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
     if os.environ.get(_INSIDE) != "1":
         return _in_namespaces()
     if not options.folder.is_dir():
