@@ -43,6 +43,16 @@ def test_docker_does_not_wait_for_a_plugin_that_is_away(how, on_host) -> None:
     wait_for(on_host, f"systemctl is-active --quiet {PLUGIN}")
 
 
+def test_sockets_go_with_their_units(on_host) -> None:
+    """As by nvidia_docker_state: absent. Docker waits for each socket that it finds."""
+    on_host("systemctl stop nvidia-docker-plugin.socket nvidia-docker-volume-maker.socket")
+    try:
+        assert on_host("ls /run/docker/plugins").stdout == ""
+        assert "volume-maker.sock" not in on_host("ls /run/nvidia-docker").stdout
+    finally:
+        on_host(f"systemctl start {PLUGIN}")
+
+
 def test_containers_come_back_when_docker_restarts(on_host) -> None:
     """Those with a restart policy, with their volume; no Ansible."""
     on_host(f"docker update --restart unless-stopped {CONTAINER}")
