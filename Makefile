@@ -13,7 +13,7 @@ demo: ## Make a simulated GPU host, provision it and show it
 	@tests/demo/demo.sh
 
 demo-shell: ## A shell on the host of the demo
-	@docker exec -it gpufleet-demo bash
+	@docker exec -it $${GPUFLEET_DEMO:-gpufleet-demo} bash
 
 demo-clean: ## Remove everything that the demo made
 	@tests/demo/clean.sh

@@ -10,10 +10,10 @@ label=io.gpufleet.nvidia.test=1
 hosts=
 
 remove_from_engine() {
-  "$root/tests/hosts/host.sh" down gpufleet-demo
+  "$root/tests/hosts/host.sh" down "$demo_host"
   hosts=$(docker ps --all --filter "label=$label" --format '{{.Names}}' | paste -sd' ')
   if [ -n "$hosts" ]; then
-    say "Container gpufleet-demo is removed; network, images, engine and files stay for: $hosts"
+    say "Container $demo_host is removed; network, images, engine and files stay for: $hosts"
     return
   fi
   docker network ls --quiet --filter "label=$label" | xargs -r docker network rm >/dev/null

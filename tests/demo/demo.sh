@@ -3,11 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # shellcheck disable=SC2016  # commands for the host keep their dollars
 #
-# demo.sh: a simulated GPU host, container gpufleet-demo, provisioned and shown. DEMO_SUITE chooses its
+# demo.sh: a simulated GPU host, container $demo_host, provisioned and shown. DEMO_SUITE chooses its
 # distribution: this machine's own by default, trixie where that is neither Debian nor Ubuntu.
 set -euo pipefail
 . "$(dirname "$0")/../tools/steps.sh"
-host=gpufleet-demo
+host=$demo_host
 inventory=$build/demo/inventory
 
 default_suite() {

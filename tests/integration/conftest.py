@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-HOST = "gpufleet-demo"
+HOST = os.environ.get("GPUFLEET_DEMO", "gpufleet-demo")
 FOLDER = ROOT / ".build" / "demo"
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -28,6 +28,12 @@ def _run(command: list[str], *, ok: bool, timeout: int = 300, **more: Any):
     if ok:
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     return done
+
+
+@pytest.fixture(scope="session")
+def host() -> str:
+    """Name of the container that is the demo host."""
+    return HOST
 
 
 @pytest.fixture(scope="session")

@@ -101,10 +101,10 @@ def test_an_image_is_checked_before_docker_gets_its_options(on_host, newer_image
     assert "started" not in refused.stdout
 
 
-def test_a_restart_of_the_host_brings_everything_back(on_host, facts) -> None:
+def test_a_restart_of_the_host_brings_everything_back(host, on_host, facts) -> None:
     """Nodes, plugin, container: without Ansible."""
     before = facts()
-    subprocess.run(["docker", "restart", "gpufleet-demo"], check=True, capture_output=True)
+    subprocess.run(["docker", "restart", host], check=True, capture_output=True)
     deadline = time.monotonic() + 90
     line = f"docker exec {CONTAINER} nvidia-smi -L"
     while on_host(line, ok=False).returncode != 0 and time.monotonic() < deadline:

@@ -43,11 +43,11 @@ def test_units_are_those_of_the_role(staged, on_host) -> None:
     assert len(list((folder / "systemd/system").iterdir())) == 6
 
 
-def test_the_programs_work_where_they_are_unpacked(staged, on_host) -> None:
+def test_the_programs_work_where_they_are_unpacked(staged, host, on_host) -> None:
     """At the place that PREFIX names; nothing knows where they were staged."""
     folder = staged("/opt/gpufleet-test")
     archive = subprocess.run(["tar", "-C", folder, "-c", "opt"], stdout=subprocess.PIPE, check=True)
-    unpack = ["docker", "exec", "-i", "gpufleet-demo", "tar", "-C", "/", "-x"]
+    unpack = ["docker", "exec", "-i", host, "tar", "-C", "/", "-x"]
     subprocess.run(unpack, input=archive.stdout, check=True)
     bin_folder = "/opt/gpufleet-test/bin"
     try:

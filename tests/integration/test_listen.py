@@ -12,12 +12,11 @@ from collections.abc import Iterator
 
 import pytest
 
-HOST = "gpufleet-demo"
 SITE = "ansible-playbook -i inventory gpufleet.nvidia.site"
 
 
 @pytest.fixture
-def address(on_controller) -> Iterator[str]:
+def address(host, on_controller) -> Iterator[str]:
     """The demo host's address, at which the REST API listens during the test."""
     variables = {
         "nvidia_docker_listen": ":3476",
@@ -25,23 +24,23 @@ def address(on_controller) -> Iterator[str]:
     }
     on_controller(f"{SITE} -e '{json.dumps(variables)}'")
     template = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
-    command = ["docker", "inspect", "--format", template, HOST]
+    command = ["docker", "inspect", "--format", template, host]
     found = subprocess.run(command, capture_output=True, text=True, check=True)
     yield found.stdout.strip()
     on_controller(SITE)
 
 
-def ask(address: str, host: str) -> tuple[int, str]:
+def ask(address: str, name: str) -> tuple[int, str]:
     connection = http.client.HTTPConnection(address, 3476, timeout=10)
-    connection.request("GET", "/docker/cli", headers={"Host": host})
+    connection.request("GET", "/docker/cli", headers={"Host": name})
     response = connection.getresponse()
     return response.status, response.read().decode()
 
 
-def test_another_address_and_its_names(address, on_host, on_controller) -> None:
+def test_another_address_and_its_names(address, host, on_host, on_controller) -> None:
     """A second run changes nothing; afterwards the loopback address alone is served again."""
-    for host in (address, f"{address}:3476", "gpu7.example.org", HOST):
-        status, text = ask(address, host)
+    for name in (address, f"{address}:3476", "gpu7.example.org", host):
+        status, text = ask(address, name)
         assert (status, text.split()[0]) == (200, "--volume-driver=nvidia-docker")
     status, text = ask(address, "evil.example.org")
     assert status == 403

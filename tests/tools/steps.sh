@@ -7,6 +7,9 @@
 # shellcheck disable=SC2034  # read by the scripts that source this file
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 build=$root/.build
+# GPUFLEET_DEMO lets two checkouts each have a demo on one engine.
+# shellcheck disable=SC2034
+demo_host=${GPUFLEET_DEMO:-gpufleet-demo}
 mkdir -p "$build/logs"
 unset PYTHONDONTWRITEBYTECODE # it makes every start of ansible compile its own sources again
 

@@ -63,10 +63,10 @@ conformance() {
 # The demo's host, and what is tested on it. A host that was up before stays up.
 integration() {
   local mine=yes
-  ! docker container inspect gpufleet-demo >/dev/null 2>&1 || mine=
+  ! docker container inspect "$demo_host" >/dev/null 2>&1 || mine=
   part "demo" "$root/tests/demo/demo.sh"
   suite integration
-  [ -z "$mine" ] || "$root/tests/hosts/host.sh" down gpufleet-demo
+  [ -z "$mine" ] || "$root/tests/hosts/host.sh" down "$demo_host"
 }
 
 images() {
