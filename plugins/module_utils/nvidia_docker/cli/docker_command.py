@@ -14,52 +14,16 @@ from ..errors import InvalidInput
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-BOOLEAN = False
-VALUE = True
+    from .docker_options import Table
 
-
-def _table(boolean: str, value: str) -> dict[str, tuple[str, bool]]:
-    """Return how each option is written -> (its long name, whether it takes a value)."""
-    table = {}
-    for words, takes_value in ((boolean, BOOLEAN), (value, VALUE)):
-        for word in words.split():
-            name, _dummy, letter = word.partition(",")
-            table["--" + name] = (name, takes_value)
-            if letter:
-                table["-" + letter] = (name, takes_value)
-    return table
-
-
-# docker 17.03 to 28, with the hidden ones (--net, --dns-opt, Windows' own).
-GLOBAL_OPTIONS = _table(
-    boolean="debug,D help,h tls tlsverify version,v",
-    value="config context,c host,H log-level,l tlscacert tlscert tlskey",
-)
-CONTAINER_OPTIONS = _table(
-    boolean="""
-        detach,d disable-content-trust help init interactive,i no-healthcheck oom-kill-disable
-        privileged publish-all,P quiet,q read-only rm sig-proxy tty,t use-api-socket
-    """,
-    value="""
-        add-host annotation attach,a blkio-weight blkio-weight-device cap-add cap-drop cgroup-parent
-        cgroupns cidfile cpu-count cpu-percent cpu-period cpu-quota cpu-rt-period cpu-rt-runtime
-        cpu-shares,c cpus cpuset-cpus cpuset-mems detach-keys device device-cgroup-rule
-        device-read-bps device-read-iops device-write-bps device-write-iops dns dns-opt dns-option
-        dns-search domainname entrypoint env,e env-file expose gpus group-add health-cmd
-        health-interval health-retries health-start-interval health-start-period health-timeout
-        hostname,h io-maxbandwidth io-maxiops ip ip6 ipc isolation kernel-memory label,l label-file
-        link link-local-ip log-driver log-opt mac-address memory,m memory-reservation memory-swap
-        memory-swappiness mount name net net-alias network network-alias oom-score-adj pid
-        pids-limit platform publish,p pull restart runtime security-opt shm-size stop-signal
-        stop-timeout storage-opt sysctl tmpfs ulimit user,u userns uts volume,v volume-driver
-        volumes-from workdir,w
-    """,
-)
+    Ask = Callable[[str], "Table | None"]
+    """Gives the installed client's own options of a command; None if it can't be asked."""
 
 _TRUE = ("1", "t", "T", "TRUE", "true", "True")
 """What Go's strconv.ParseBool takes for true."""
+_CONTAINER_OPTIONS = {"--help": ("help", False), "-h": ("help", False)}
 
 
 class Command:
@@ -69,95 +33,189 @@ class Command:
     ``start``: index of the command; before it are docker's global options.
     ``image``: index of the image of a run or create, None if there is none to be found.
     ``insert``: index where options can be added, right before the image (and the ``--`` before it).
-    ``options``: long name -> value, of the options of a run or create; the last one counts.
+    ``global_options``: long name -> last value, of docker's own options.
+    ``unknown``: an option before the image that neither we nor the installed client know.
     """
 
-    __slots__ = ("image", "insert", "name", "options", "start")
+    __slots__ = ("_options", "global_options", "image", "insert", "name", "start", "unknown")
 
     def __init__(
         self,
         name: str,
         start: int,
+        global_options: dict[str, str],
         image: int | None = None,
         insert: int = 0,
-        options: dict[str, str] | None = None,
+        options: dict[str, list[str]] | None = None,
+        unknown: str = "",
     ) -> None:
         self.name = name
         self.start = start
+        self.global_options = global_options
         self.image = image
         self.insert = insert
-        self.options = options or {}
+        self.unknown = unknown
+        self._options = options or {}
+
+    def values(self, name: str) -> tuple[str, ...]:
+        """Return the values of an option of a run or create, by its long name, as typed.
+
+        A boolean without a value is ``true``; an option that was not given has no value.
+        """
+        return tuple(self._options.get(name, ()))
+
+    def value(self, name: str) -> str | None:
+        """Return the last value, which is the one that counts for docker, or None."""
+        values = self._options.get(name)
+        return values[-1] if values else None
+
+    def questions(self, arguments: Sequence[str]) -> tuple[str, ...]:
+        """Return docker's own options for our questions to the same engine.
+
+        Those that the user typed; --help and --version, which docker ignores before a run, would
+        be the answer.
+        """
+        if not {"help", "version"} & set(self.global_options):
+            return tuple(arguments[: self.start])
+        return tuple(
+            f"--{name}={value}"
+            for name, value in self.global_options.items()
+            if name not in ("help", "version")
+        )
 
 
-def find(arguments: Sequence[str]) -> Command:
+class _Unknown(Exception):
+    """An option that docker will refuse."""
+
+
+def find(arguments: Sequence[str], ask: Ask = lambda command: None) -> Command:
     """Find command and image in docker's arguments (without the program's name).
 
-    Raises InvalidInput if an unknown option stands before the image: whether the next word belongs
-    to it can't be known, and a wrong guess would start a container without its GPU.
+    ``ask`` is called for an option that is not in our table, where its kind matters.
+
+    Raises InvalidInput if such an option stands before the image and the client can't be asked:
+    whether the next word belongs to it can't be known, and a wrong guess would start a container
+    without its GPU.
     """
-    given, _dummy, start = _scan(arguments, 0, GLOBAL_OPTIONS, stoppers=("run", "create"))
-    if given.get("help") in _TRUE or given.get("version") in _TRUE or start == len(arguments):
-        return Command("", start)
+    given: dict[str, list[str]] = {}
+    try:
+        end, start = _scan(arguments, 0, "", given, ask, stoppers=("run", "create"))
+    except _Unknown as unknown:
+        return Command("", len(arguments), _last(given), unknown=str(unknown))
+    if start > end:
+        # docker's second look at what is behind its "--" takes options again.
+        start = _traverse(arguments, start, _table(""))
+    global_options = _last(given)
+    if start == len(arguments):
+        return Command("", start, global_options)
     name, position = arguments[start], start
-    if name == "container" and position + 1 < len(arguments):
-        position += 1
-        if arguments[position] in ("run", "create"):
+    if name == "container":
+        position = _traverse(arguments, start + 1, _CONTAINER_OPTIONS)
+        if position < len(arguments) and arguments[position] in ("run", "create"):
             name = arguments[position]
     if name not in ("run", "create"):
-        return Command(name, start)
-    options, insert, image = _scan(arguments, position + 1, CONTAINER_OPTIONS)
-    if options.get("help") in _TRUE or image == len(arguments) or not arguments[image]:
-        return Command(name, start, options=options)
-    return Command(name, start, image, insert, options)
+        return Command(name, start, global_options)
+    options: dict[str, list[str]] = {}
+    try:
+        insert, image = _scan(arguments, position + 1, name, options, ask)
+    except _Unknown as unknown:
+        return Command(name, start, global_options, options=options, unknown=str(unknown))
+    helped = options.get("help", ("",))[-1] in _TRUE
+    if helped or image == len(arguments) or not arguments[image]:
+        return Command(name, start, global_options, options=options)
+    return Command(name, start, global_options, image, insert, options)
+
+
+def _table(command: str) -> Table:
+    # Imported late: most commands have no option in front of them.
+    from . import docker_options
+
+    return docker_options.table(command)
+
+
+def _last(given: dict[str, list[str]]) -> dict[str, str]:
+    return {name: values[-1] for name, values in given.items()}
+
+
+def _traverse(arguments: Sequence[str], position: int, table: Table) -> int:
+    """Return the index of the next word that is neither an option nor an option's value.
+
+    As cobra (Command.Traverse) finds the command that an option stands in front of: no clusters, a
+    lone ``--`` takes a value, and so does what it does not know.
+    """
+    waiting = False
+    for index in range(position, len(arguments)):
+        word = arguments[index]
+        long = word.startswith("--")
+        if "=" not in word and (long or (len(word) == 2 and word[0] == "-")):
+            _dummy, waiting = table.get(word, ("", True))
+        elif waiting:
+            waiting = False
+        elif not long and (len(word) < 2 or word[0] != "-"):
+            return index
+    return len(arguments)
 
 
 def _scan(
     arguments: Sequence[str],
     position: int,
-    table: dict[str, tuple[str, bool]],
+    command: str,
+    given: dict[str, list[str]],
+    ask: Ask,
     stoppers: Sequence[str] = (),
-) -> tuple[dict[str, str], int, int]:
-    """Return the options, the index where they end, and the index of the first other word.
+) -> tuple[int, int]:
+    """Put the options into ``given``; return the index where they end, and that of the next word.
 
-    An unknown option is an error if one of ``stoppers`` is left (without stoppers: any word).
+    An unknown option matters if one of ``stoppers`` is left (without stoppers: any word).
     """
-    given: dict[str, str] = {}
+    table: Table | None = None
     while position < len(arguments):
         word = arguments[position]
         if word == "--":
-            return given, position, position + 1
+            return position, position + 1
         if len(word) < 2 or word[0] != "-":
-            return given, position, position
+            return position, position
         position += 1
+        table = table or _table(command)
         options, waiting, unknown = _read(word, table)
-        given.update(options)
         if unknown:
             left = arguments[position:]
-            if stoppers and not set(stoppers) & set(left):
-                return given, len(arguments), len(arguments)
-            if left:
-                raise InvalidInput(
-                    f"option {unknown} is not known to nvidia-docker, so the image can't be found: "
-                    f"write its value into the same word, {unknown}=VALUE ({unknown}=true if it "
-                    "takes none)"
-                )
-        elif waiting and position < len(arguments):
-            given[waiting] = arguments[position]
+            if not (set(stoppers) & set(left) if stoppers else left):
+                return len(arguments), len(arguments)
+            table = {**table, **_asked(ask, command, unknown)}
+            options, waiting, unknown = _read(word, table)
+            if unknown:
+                raise _Unknown(unknown)
+        if waiting and position < len(arguments):
+            options.append((waiting, arguments[position]))
             position += 1
-    return given, position, position
+        for name, value in options:
+            given.setdefault(name, []).append(value)
+    return position, position
 
 
-def _read(word: str, table: dict[str, tuple[str, bool]]) -> tuple[dict[str, str], str, str]:
+def _asked(ask: Ask, command: str, unknown: str) -> Table:
+    table = ask(command)
+    if table is None:
+        raise InvalidInput(
+            f"option {unknown} is not known to nvidia-docker, so the image can't be found: "
+            f"write its value into the same word, {unknown}=VALUE ({unknown}=true if it "
+            "takes none)"
+        )
+    return table
+
+
+def _read(word: str, table: Table) -> tuple[list[tuple[str, str]], str, str]:
     """Return the options in one word, the one that waits for a value, and the unknown one."""
     if word.startswith("--"):
         written, equals, value = word.partition("=")
         name, takes_value = table.get(written, ("", False))
         if equals:
-            return ({name: value} if name else {}), "", ""
+            return ([(name, value)] if name else []), "", ""
         if not name:
-            return {}, "", written
-        return ({}, name, "") if takes_value else ({name: "true"}, "", "")
-    given: dict[str, str] = {}
+            return [], "", written
+        return ([], name, "") if takes_value else ([(name, "true")], "", "")
+    given: list[tuple[str, str]] = []
     for index in range(1, len(word)):
         written, rest = "-" + word[index], word[index + 1 :]
         # pflag takes a lone "=" at the end for a value of its own.
@@ -166,10 +224,10 @@ def _read(word: str, table: dict[str, tuple[str, bool]]) -> tuple[dict[str, str]
         if not name:
             return given, "", "" if attached else written
         if not takes_value and not attached:
-            given[name] = "true"
+            given.append((name, "true"))
             continue
         if not rest:
             return given, name, ""
-        given[name] = attached or rest
+        given.append((name, attached or rest))
         return given, "", ""
     return given, "", ""

@@ -48,7 +48,7 @@ def main(argv: Sequence[str]) -> int:
             _print_version()
         if command.image is not None:
             # Our own questions go to the engine that the user's global options name.
-            docker = Docker((*settings.docker, *words[: command.start]))
+            docker = Docker((*settings.docker, *command.questions(words)))
             added = _options(program, settings, docker, command, words[command.image])
             words[command.insert : command.insert] = added
         Docker(settings.docker).exec(words)
@@ -103,7 +103,7 @@ def _gpu_image(
         # docker itself fails for the same reason, or tells what it does.
         _log(program, f"Warning: no GPU is added, docker can't tell about the image: {error}")
         return None
-    pull = command.options.get("pull")
+    pull = command.value("pull")
     if image is None and pull == "never":
         return None
     if image is None or pull == "always":
@@ -145,7 +145,8 @@ def _start_discovery() -> Callable[[], Host]:
 def _pull_options(command: docker_command.Command) -> list[str]:
     """Return those of the user's options that docker pull has too."""
     names = ("disable-content-trust", "platform", "quiet")
-    return [f"--{name}={command.options[name]}" for name in names if name in command.options]
+    given = ((name, command.value(name)) for name in names)
+    return [f"--{name}={value}" for name, value in given if value is not None]
 
 
 def _print_version() -> None:

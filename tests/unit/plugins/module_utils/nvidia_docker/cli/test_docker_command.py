@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.cli import (
     docker_command,
+    docker_options,
 )
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.errors import (
     InvalidInput,
@@ -93,6 +94,15 @@ def test_options_before_the_image(command: str, before: str) -> None:
         "--",
         "-D --",
         "--new=x",
+        "--help",
+        "-h",
+        "-Dv",
+        "--version",
+        "-- -D",
+        "-- -l info",
+        "-- -linfo --tls",
+        "-- --log-level info",
+        "-- -- x",
     ],
 )
 def test_global_options(before: str) -> None:
@@ -100,6 +110,15 @@ def test_global_options(before: str) -> None:
     words = [*before.split(), "run", "--rm", "IMAGE"]
     found = docker_command.find(words)
     assert (found.name, found.start, found.image) == ("run", len(words) - 3, len(words) - 1)
+
+
+@pytest.mark.parametrize("between", ["", "-h", "--help", "--help=x", "-h=x", "-- x", "--new x -h"])
+def test_options_of_container(between: str) -> None:
+    """docker looks past the options of its command container, and past a value of what it does not
+    know; its help is not shown then."""
+    words = ["container", *between.split(), "run", "--rm", "IMAGE", "cmd"]
+    found = docker_command.find(words)
+    assert (found.name, found.start, found.image) == ("run", 0, len(words) - 2)
 
 
 @pytest.mark.parametrize(
@@ -117,11 +136,11 @@ def test_global_options(before: str) -> None:
         "container --help",
         "container ls run x",
         "help run IMAGE",
-        "--help run IMAGE",
-        "-h run IMAGE",
-        "-v run IMAGE",
-        "--version run IMAGE",
-        "-Dv run IMAGE",
+        "container run",
+        "container -- run IMAGE",
+        "container --help x run IMAGE",
+        "container -D run IMAGE",
+        "-- -l run IMAGE",
         "run",
         "run -it",
         "run --help",
@@ -166,17 +185,44 @@ def test_double_dash() -> None:
 
 
 def test_option_values() -> None:
-    """The last one counts, by its long name; booleans as Go reads them."""
-    found = docker_command.find(
-        ["run", "--pull", "never", "-qit=false", "--pull=always", "--platform", "p", "I"]
-    )
-    assert found.options == {
-        "pull": "always",
-        "quiet": "true",
-        "interactive": "true",
-        "tty": "false",
-        "platform": "p",
+    """All of them by the long name, in the user's order; booleans as Go reads them."""
+    line = "run --pull never -e A=1 -qit=false -eB --pull=always --env C= --platform p -ie D I -e E"
+    found = docker_command.find(line.split())
+    given = {
+        "pull": ("never", "always"),
+        "env": ("A=1", "B", "C=", "D"),
+        "quiet": ("true",),
+        "interactive": ("true", "true"),
+        "tty": ("false",),
+        "platform": ("p",),
+        "gpus": (),
     }
+    assert {name: found.values(name) for name in given} == given
+    assert (found.value("pull"), found.value("env"), found.value("gpus")) == ("always", "D", None)
+
+
+def test_global_option_values() -> None:
+    """By the long name, the last one counts."""
+    found = docker_command.find(
+        ["-Hx", "-c", "lab", "-D", "--host=y", "--config", "/c", "ps", "-Hz"]
+    )
+    given = {"host": "y", "context": "lab", "debug": "true", "config": "/c"}
+    assert found.global_options == given
+
+
+@pytest.mark.parametrize(
+    ("before", "questions"),
+    [
+        ("", ""),
+        ("-D -H x -- --tls", "-D -H x -- --tls"),
+        ("--help -Dc lab -v", "--debug=true --context=lab"),
+    ],
+)
+def test_questions(before: str, questions: str) -> None:
+    """Our questions go to the same engine; docker answers them with its help if that is among
+    their options, though it runs a container with the same ones."""
+    words = [*before.split(), "run", "IMAGE"]
+    assert docker_command.find(words).questions(words) == tuple(questions.split())
 
 
 @pytest.mark.parametrize(
@@ -196,10 +242,14 @@ def test_unknown_options_are_not_guessed(line: str, option: str) -> None:
         docker_command.find(line.split())
 
 
-BOOLEANS = sorted(
-    word for word, (_dummy, value) in docker_command.CONTAINER_OPTIONS.items() if not value
-)
-VALUES = sorted(word for word, (_dummy, value) in docker_command.CONTAINER_OPTIONS.items() if value)
+def kinds(command: str, kind: bool) -> list[str]:
+    """How the options of this kind are written."""
+    table = docker_options.table(command)
+    return sorted(word for word, (_dummy, value) in table.items() if value == kind)
+
+
+BOOLEANS = kinds("run", docker_options.BOOLEAN)
+VALUES = kinds("run", docker_options.VALUE)
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8)
 
 
@@ -229,7 +279,7 @@ def _options(booleans: list[str], values: list[str]) -> st.SearchStrategy[list[s
 
 GLOBALS = _options(
     ["--debug", "-D", "--tls", "--tlsverify"],
-    sorted(word for word, (_dummy, value) in docker_command.GLOBAL_OPTIONS.items() if value),
+    kinds("", docker_options.VALUE),
 )
 PLACES = st.tuples(
     st.lists(GLOBALS, max_size=3),
