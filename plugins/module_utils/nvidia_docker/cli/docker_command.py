@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
     from .docker_options import Table
 
-    Ask = Callable[[str], "Table | None"]
-    """Gives the installed client's own options of a command; None if it can't be asked."""
+    Ask = Callable[[str, str], "Table | None"]
+    """Given a command and an option of it that we do not know, gives the installed client's own
+    options of that command; None if it can't be asked."""
 
 _TRUE = ("1", "t", "T", "TRUE", "true", "True")
 """What Go's strconv.ParseBool takes for true."""
@@ -88,7 +89,7 @@ class _Unknown(Exception):
     """An option that docker will refuse."""
 
 
-def find(arguments: Sequence[str], ask: Ask = lambda command: None) -> Command:
+def find(arguments: Sequence[str], ask: Ask = lambda command, option: None) -> Command:
     """Find command and image in docker's arguments (without the program's name).
 
     ``ask`` is called for an option that is not in our table, where its kind matters.
@@ -195,7 +196,7 @@ def _scan(
 
 
 def _asked(ask: Ask, command: str, unknown: str) -> Table:
-    table = ask(command)
+    table = ask(command, unknown)
     if table is None:
         raise InvalidInput(
             f"option {unknown} is not known to nvidia-docker, so the image can't be found: "

@@ -51,6 +51,15 @@ class Docker:
                 _message(errors) or f"docker pull {reference} failed: status {status}"
             )
 
+    def output(self, arguments: Sequence[str]) -> str:
+        """Return what docker prints. Raises DockerError if it can't be started or fails."""
+        status, output, errors = self._start(arguments).wait()
+        if status != 0:
+            raise DockerError(
+                _message(errors) or f"docker {' '.join(arguments)} failed: status {status}"
+            )
+        return output
+
     def exec(self, arguments: Sequence[str]) -> NoReturn:
         """Become docker. Raises DockerError if there is no docker client."""
         try:

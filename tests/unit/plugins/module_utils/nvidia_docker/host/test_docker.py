@@ -87,6 +87,15 @@ def test_no_answer(docker, script, message) -> None:
         docker(script).image("x")
 
 
+def test_output(docker) -> None:
+    """What it prints; a failure is no output."""
+    assert docker("echo text; echo noise >&2").output(["run", "--help"]) == "text\n"
+    with pytest.raises(DockerError, match="docker run --help failed: status 3"):
+        docker("echo text; exit 3").output(["run", "--help"])
+    with pytest.raises(DockerError, match=r"^no$"):
+        docker("echo no >&2; exit 1").output(["run"])
+
+
 def test_no_client() -> None:
     """The sentence names the program."""
     with pytest.raises(
