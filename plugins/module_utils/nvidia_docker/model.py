@@ -135,6 +135,8 @@ class Host:
     """Why there is no usable GPU; ``None`` when there is one."""
 
 
+DEVICE_NODES = "/dev/nvidia"
+"""How the path of each of the driver's device nodes begins."""
 CONTROL_NODES = ("/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools")
 """v1's control device nodes, in v1's order."""
 REQUIRED_CONTROL_NODES = ("/dev/nvidiactl", "/dev/nvidia-uvm")

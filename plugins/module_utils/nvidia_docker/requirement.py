@@ -28,11 +28,16 @@ _TRUE = ("1", "t", "T", "true", "TRUE", "True")
 
 @dataclass(frozen=True)
 class Image:
-    """What the engine says of an image (``docker image inspect``: Config.Labels, Config.Env)."""
+    """What the engine says of an image (``docker image inspect``: Config.Labels, Config.Env).
+
+    ``given``: names of the variables that the user sets for the container; their values are in
+    ``environment``.
+    """
 
     reference: str
     labels: Mapping[str, str]
     environment: Mapping[str, str]
+    given: frozenset[str] = frozenset()
 
     @property
     def volumes_needed(self) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..host.docker import ImageQuery
     from ..model import Host
     from ..requirement import Image
+    from .docker_options import Table
 
 _INTERRUPTED = 130
 """What a shell reports for a program ended by Ctrl-C."""
@@ -43,7 +44,8 @@ def main(argv: Sequence[str]) -> int:
         settings = environment.read(os.environ)
         for warning in settings.warnings:
             _log(program, f"Warning: {warning}")
-        command = docker_command.find(words)
+        client = Docker(settings.docker)
+        command = docker_command.find(words, _ask(client))
         if command.name == "version":
             _print_version()
         if command.image is not None:
@@ -51,7 +53,10 @@ def main(argv: Sequence[str]) -> int:
             docker = Docker((*settings.docker, *command.questions(words)))
             added = _options(program, settings, docker, command, words[command.image])
             words[command.insert : command.insert] = added
-        Docker(settings.docker).exec(words)
+        elif command.unknown:
+            known = f"neither nvidia-docker nor docker's help knows option {command.unknown}"
+            _log(program, f"Warning: no GPU is added: {known}")
+        client.exec(words)
     except NvidiaDockerError as error:
         _log(program, f"Error: {error}")
         if os.environ.get("NV_DEBUG"):
@@ -73,30 +78,65 @@ def _options(
     reference: str,
 ) -> list[str]:
     """Return what is to be added to a run or create of this image: nothing if it wants no GPU."""
+    from . import gpu_request
+
+    own = gpu_request.of_docker(command)
+    if own:
+        _log(program, f"Warning: no GPU is added: {own} asks docker itself for GPUs")
+        return []
     question = docker.ask_image(reference)
     if settings.remote is not None:
-        image = _gpu_image(program, docker, command, question)
-        if image is None:
+        wanted = _wanted(program, settings, docker, command, question)
+        if wanted is None:
             return []
         from . import remote
 
-        return remote.options(settings.remote, image, settings.gpus)
+        return remote.options(settings.remote, *wanted)
     # The engine takes as long to answer as NVML takes to tell what is there.
     discovered = _start_discovery()
-    image = _gpu_image(program, docker, command, question)
-    if image is None:
+    wanted = _wanted(program, settings, docker, command, question)
+    if wanted is None:
         return []
     from . import local
 
+    image, gpus = wanted
     for name in local.unknown_volumes(image):
         _log(program, f"Warning: image {image.reference} asks for an unknown volume, {name}")
-    return local.options(discovered, image, settings.gpus)
+    return local.options(discovered, image, gpus)
 
 
-def _gpu_image(
+def _ask(client: Docker) -> docker_command.Ask:
+    def ask(command: str, option: str) -> Table | None:
+        from . import client_options
+
+        return client_options.ask(client, os.environ, command, option)
+
+    return ask
+
+
+def _wanted(
+    program: str,
+    settings: environment.Settings,
+    docker: Docker,
+    command: docker_command.Command,
+    question: ImageQuery,
+) -> tuple[Image, tuple[str, ...]] | None:
+    """Return the image and its GPUs, as identifiers for selection.select (empty: all), or None if
+    docker is to go on without GPU."""
+    from . import gpu_request
+
+    found = _image(program, docker, command, question)
+    if found is None:
+        return None
+    image = gpu_request.in_container(found, command.values("env"), os.environ)
+    gpus = settings.gpus or gpu_request.visible_devices(image)
+    return None if gpus is None or not image.is_gpu_image else (image, gpus)
+
+
+def _image(
     program: str, docker: Docker, command: docker_command.Command, question: ImageQuery
 ) -> Image | None:
-    """Return the image, pulled if it must be, or None if docker is to go on without GPU."""
+    """Return the image, pulled if it must be, or None if docker is to go on without it."""
     try:
         image = question.answer()
     except DockerError as error:
@@ -111,7 +151,7 @@ def _gpu_image(
         image = docker.image(question.reference)
         if image is None:
             raise DockerError(f"docker pulled {question.reference} but does not have it")
-    return image if image.is_gpu_image else None
+    return image
 
 
 def _start_discovery() -> Callable[[], Host]:

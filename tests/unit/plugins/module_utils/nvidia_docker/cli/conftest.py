@@ -53,6 +53,8 @@ elif words[0:1] == ["pull"]:
     print("Pulling " + image)
     answers["images"][image] = answers["registry"][image]
     json.dump(answers, open({answers!r}, "w"))
+elif words[-1:] == ["--help"] and "help" in answers:
+    print(answers["help"])
 else:
     print("(docker output)")
     sys.exit(answers.get("status", 0))

@@ -227,6 +227,131 @@ def test_no_docker(program, words) -> None:
     assert re.fullmatch(MESSAGE + sentence, done.stderr)
 
 
+HELP = """\
+      --name string   Name
+      --rm            Remove
+      --shiny         New
+  -z, --new list      New
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "image"),
+    [("--shiny", "cuda"), ("-itz x", "cuda"), ("--new x --rm --shiny -z y", "cuda")],
+)
+def test_an_option_that_only_docker_knows(program, plugin, tmp_path, before, image) -> None:
+    """The installed client is asked once, and the GPUs are added in the right place."""
+    program.answers(images={"cuda": LABELLED}, help=HELP)
+    plugin.answers = {"/gpu/info/json": (200, INFO), "/docker/cli": (200, ADDED)}
+    host = f"http://127.0.0.1:{plugin.port}"
+    environ = {"DOCKER_HOST": "tcp://h:1", "NV_HOST": host, "HOME": str(tmp_path)}
+    for _again in range(2):
+        done = program.run("run", *before.split(), image, "cmd", **environ)
+        assert (done.returncode, done.stderr) == (0, "")
+        expected = ["run", *before.split(), *ADDED.split(), image, "cmd"]
+        assert program.commands[-1] == expected
+    asked = [command for command in program.commands if command[-1] == "--help"]
+    assert asked == [["-H", "unix:///dev/null", "run", "--help"]]
+
+
+@pytest.mark.parametrize("words", [["run", "--odd", "cuda"], ["--odd", "run", "cuda"]])
+def test_an_option_that_docker_does_not_know_either(program, words) -> None:
+    """docker gets what was typed, and will refuse it; should it not, a warning was given."""
+    host = "  -H, --host list   Socket\n  -D, --debug   Debug\n"
+    program.answers(images={"cuda": LABELLED}, help=HELP + host, status=125)
+    done = program.run(*words)
+    assert (done.returncode, done.stdout) == (125, "(docker output)\n")
+    assert re.fullmatch(MESSAGE + "Warning: no GPU is added: .* option --odd\n", done.stderr)
+    assert program.commands[-1] == words
+
+
+def test_an_option_when_docker_can_not_be_asked(program) -> None:
+    """The image is not guessed: docker is not started."""
+    program.answers(images={"cuda": LABELLED})
+    done = program.run("run", "--odd", "cuda")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch(
+        MESSAGE + "Error: option --odd is not known .*--odd=VALUE .*\n", done.stderr
+    )
+    assert {command[-1] for command in program.commands} == {"--help"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "options", "nv_gpu", "asked"),
+    [
+        ("all", "", "", ""),
+        ("0,1", "", "", "0+1"),
+        ("0,1", "-e NVIDIA_VISIBLE_DEVICES=2", "", "2"),
+        ("0,1", "-e NVIDIA_VISIBLE_DEVICES=2 -eNVIDIA_VISIBLE_DEVICES=3", "", "3"),
+        ("0,1", "--env NVIDIA_VISIBLE_DEVICES", "", "7"),
+        ("0,1", "-e NVIDIA_VISIBLE_DEVICES=2", "4, 5", "4+5"),
+        ("void", "-e NVIDIA_VISIBLE_DEVICES=2", "", "2"),
+        (None, "-e NVIDIA_VISIBLE_DEVICES=2", "", "2"),
+        (None, "-e NVIDIA_VISIBLE_DEVICES=all", "", ""),
+        ("all", "-e NVIDIA_VISIBLE_DEVICES=void", "", None),
+        ("all", "-e NVIDIA_VISIBLE_DEVICES=", "", None),
+        (None, "-e OTHER=all", "", None),
+        (None, "", "0", None),
+    ],
+)
+def test_which_gpus(program, plugin, environment, options, nv_gpu, asked) -> None:
+    """NV_GPU, else the container's NVIDIA_VISIBLE_DEVICES: of the command line, or the image's."""
+    variables = [] if environment is None else [f"NVIDIA_VISIBLE_DEVICES={environment}"]
+    program.answers(images={"cuda": {"Labels": None, "Env": variables}})
+    plugin.answers = {"/gpu/info/json": (200, INFO), "/docker/cli": (200, ADDED)}
+    environ = {"DOCKER_HOST": "tcp://h:1", "NV_HOST": f"http://127.0.0.1:{plugin.port}"}
+    words = ["run", *options.split(), "cuda"]
+    done = program.run(*words, NV_GPU=nv_gpu, NVIDIA_VISIBLE_DEVICES="7", **environ)
+    assert (done.returncode, done.stderr) == (0, "")
+    added = [] if asked is None else ADDED.split()
+    assert program.commands[-1] == [*words[:-1], *added, "cuda"]
+    requests = [line.split()[1] for line, _dummy in plugin.requests]
+    path = f"/docker/cli?vol=nvidia_driver&dev={asked}"
+    assert requests == ([] if asked is None else ["/gpu/info/json", path])
+
+
+@pytest.mark.parametrize(
+    ("options", "status"),
+    [
+        ("", 1),
+        ("-e NVIDIA_DISABLE_REQUIRE=1", 0),
+        ("-e NVIDIA_DISABLE_REQUIRE", 0),
+        ("-e NVIDIA_DISABLE_REQUIRE=0", 1),
+        ("-e NVIDIA_REQUIRE_CUDA=cuda>=7.0", 0),
+        ("-e NVIDIA_REQUIRE_CUDA", 0),
+        ("-e NVIDIA_REQUIRE_OTHER=cuda>=7.0", 1),
+    ],
+)
+def test_requirements_of_the_container(program, plugin, options, status) -> None:
+    """What the user sets is over what the image sets; a NAME that the caller lacks unsets it."""
+    variables = ["NVIDIA_VISIBLE_DEVICES=all", "NVIDIA_REQUIRE_CUDA=cuda>=99.0"]
+    program.answers(images={"cuda": {"Labels": None, "Env": variables}})
+    plugin.answers = {"/gpu/info/json": (200, INFO), "/docker/cli": (200, ADDED)}
+    environ = {"DOCKER_HOST": "tcp://h:1", "NV_HOST": f"http://127.0.0.1:{plugin.port}"}
+    done = program.run("run", *options.split(), "cuda", NVIDIA_DISABLE_REQUIRE="true", **environ)
+    assert done.returncode == status, done.stderr
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "--gpus all",
+        "--runtime nvidia",
+        "--device nvidia.com/gpu=all",
+        "--device /dev/nvidia0",
+    ],
+)
+def test_gpus_asked_of_docker(program, options) -> None:
+    """Two injections would be in each other's way: docker's is left alone, and one line says so."""
+    program.answers(images={"cuda": LABELLED})
+    words = ["run", *options.split(), "cuda"]
+    done = program.run(*words, NV_GPU="0")
+    assert (done.returncode, done.stdout) == (0, "(docker output)\n")
+    sentence = f"Warning: no GPU is added: {options} asks docker itself for GPUs\n"
+    assert re.fullmatch(MESSAGE + sentence, done.stderr)
+    assert program.commands == [words]
+
+
 def test_nv_docker(program) -> None:
     """Its words go before every argument, in questions too."""
     program.answers(images={"ubuntu": PLAIN}, **{"global options": ["-D", "-l", "info"]})
