@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-shell demo-clean test test-full test-unit conformance test-faults test-fuzz test-lint test-sanity
-.PHONY: test-molecule test-integration test-drivers bench venv lock vendor build install uninstall
+.PHONY: test-docker-clients test-molecule test-integration test-drivers bench venv lock vendor build install uninstall
 MAKEFLAGS += --no-print-directory
 
 help: ## List the targets
@@ -18,14 +18,17 @@ demo-shell: ## A shell on the host of the demo
 demo-clean: ## Remove everything that the demo made
 	@tests/demo/clean.sh
 
-test: ## Run all tests: unit, conformance, faults, fuzz, lint, sanity, molecule, integration
+test: ## Run all tests: unit, docker clients, conformance, faults, fuzz, lint, sanity, molecule, integration
 	@tests/tools/test.sh
 
 test-full: ## Run all tests in full: 100,000 hostile requests, Debian's real driver packages too
-	@GPUFLEET_FUZZ=100000 tests/tools/test.sh unit conformance faults fuzz lint sanity molecule integration driver_packages
+	@GPUFLEET_FUZZ=100000 GPUFLEET_ARGUMENTS=1000 tests/tools/test.sh unit docker_clients conformance faults fuzz lint sanity molecule integration driver_packages
 
 test-unit: ## Run the unit tests
 	@tests/tools/test.sh unit
+
+test-docker-clients: ## Compare arguments with real docker clients; GPUFLEET_ARGUMENTS=2000 for long
+	@tests/tools/test.sh docker_clients
 
 test-faults: ## Kill, starve and race what makes driver volumes (root)
 	@tests/tools/test.sh faults

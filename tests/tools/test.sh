@@ -2,13 +2,14 @@
 # Copyright (c) 2026 the gpufleet.nvidia authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# test.sh [unit] [conformance] [faults] [fuzz] [lint] [sanity] [molecule] [integration] [driver_packages]: runs
-# these parts of the tests, all but the last by default. The last line is "N passed, N failed"; what was
-# recorded counts one by one, any other part that is no pytest as one. RECORDINGS: the folder that conformance
-# replays. GPUFLEET_FUZZ: so many hostile requests, 5000 by default.
+# test.sh [unit] [docker_clients] [conformance] [faults] [fuzz] [lint] [sanity] [molecule] [integration]
+# [driver_packages]: runs these parts of the tests, all but the last by default. The last line is "N passed,
+# N failed"; what was recorded counts one by one, any other part that is no pytest as one. RECORDINGS: the
+# folder that conformance replays. GPUFLEET_FUZZ: so many hostile requests, 5000 by default.
+# GPUFLEET_ARGUMENTS: so many command lines for each docker client, 100 by default.
 set -euo pipefail
 . "$(dirname "$0")/steps.sh"
-parts="unit conformance faults fuzz lint sanity molecule integration"
+parts="unit docker_clients conformance faults fuzz lint sanity molecule integration"
 # shellcheck disable=SC2086  # one word per part
 [ $# -gt 0 ] || set -- $parts
 passed=0 failed=0
@@ -89,6 +90,10 @@ esac
 for name in "$@"; do
   case $name in
     unit) suite unit -n 2 ;;
+    docker_clients)
+      "$root/tests/hosts/docker_clients.sh" >/dev/null || say "  (going on with the docker clients that are here)"
+      suite docker_clients -n 2
+      ;;
     conformance) conformance ;;
     faults)
       "$root/tests/hosts/packages.sh" btrfs-progs xfsprogs
