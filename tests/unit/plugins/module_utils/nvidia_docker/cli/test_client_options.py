@@ -36,6 +36,7 @@ Options:
       --rm                             Automatically remove the container
       --shiny
   --short string                       No option of pflag's
+  see --else string                    None either
 """
 
 

@@ -62,7 +62,22 @@ def inherited() -> int:
     return int(done.stdout.split()[1], 16)
 
 
-@pytest.mark.parametrize("words", [["ps", "-a"], ["compose", "run", "x"], ["exec", "-it", "c", ""]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["ps", "-a"],
+        ["compose", "run", "x"],
+        ["buildx", "create"],
+        ["service", "create", "cuda"],
+        ["exec", "-it", "c", ""],
+        ["--odd", "ps", "--odder"],
+        ["--help"],
+        ["-v"],
+        ["run", "--help", "cuda"],
+        ["run", "-it"],
+        [],
+    ],
+)
 def test_everything_else_is_docker(program, words) -> None:
     """No question to docker, the same words, exit status and environment, no signal ignored."""
     program.answers(status=42)
@@ -384,9 +399,11 @@ def test_version_without_reader(program) -> None:
 
 
 def test_imports_of_a_plain_command(program) -> None:
-    """What docker ps pays for: none of the modules that cost 4 ms and more."""
+    """What docker ps pays for: these of ours, and none of the modules that cost 4 ms and more."""
     text = (program.folder / "nvidia-docker").read_text()
     program.stand_in("nvidia-docker", text.replace(" -IS\n", " -ISXimporttime\n", 1))
     imported = set(re.findall(r"\| +(\S+)$", program.run("ps").stderr, re.MULTILINE))
-    assert "nvidia_docker.cli.main" in imported
+    ours = {name for name in imported if name.startswith("nvidia_docker.")}
+    names = "errors host host.docker host.process cli cli.main cli.environment cli.docker_command"
+    assert ours == {f"nvidia_docker.{name}" for name in names.split()}
     assert not imported & {"dataclasses", "enum", "json", "re", "subprocess", "threading", "typing"}
