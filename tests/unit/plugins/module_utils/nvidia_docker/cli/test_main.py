@@ -242,6 +242,15 @@ def test_no_docker(program, words) -> None:
     assert re.fullmatch(MESSAGE + sentence, done.stderr)
 
 
+def is_added(words: list[str], before: list[str], after: list[str]) -> bool:
+    """Whether docker got GPUs between what was typed, and nothing else."""
+    start, end = len(before), len(words) - len(after)
+    added = words[start:end]
+    kinds = {word.partition("=")[0] for word in added}
+    typed = words[:start] == before and words[end:] == after
+    return typed and "--device" in kinds <= {"--device", "--mount", "--volume", "--volume-driver"}
+
+
 HELP = """\
       --name string   Name
       --rm            Remove
@@ -263,8 +272,7 @@ def test_an_option_that_only_docker_knows(program, plugin, tmp_path, before, ima
     for _again in range(2):
         done = program.run("run", *before.split(), image, "cmd", **environ)
         assert (done.returncode, done.stderr) == (0, "")
-        expected = ["run", *before.split(), *ADDED.split(), image, "cmd"]
-        assert program.commands[-1] == expected
+        assert is_added(program.commands[-1], ["run", *before.split()], [image, "cmd"])
     asked = [command for command in program.commands if command[-1] == "--help"]
     assert asked == [["-H", "unix:///dev/null", "run", "--help"]]
 
@@ -318,8 +326,8 @@ def test_which_gpus(program, plugin, environment, options, nv_gpu, asked) -> Non
     words = ["run", *options.split(), "cuda"]
     done = program.run(*words, NV_GPU=nv_gpu, NVIDIA_VISIBLE_DEVICES="7", **environ)
     assert (done.returncode, done.stderr) == (0, "")
-    added = [] if asked is None else ADDED.split()
-    assert program.commands[-1] == [*words[:-1], *added, "cuda"]
+    assert is_added(program.commands[-1], words[:-1], ["cuda"]) == (asked is not None)
+    assert asked is not None or program.commands[-1] == words
     requests = [line.split()[1] for line, _dummy in plugin.requests]
     path = f"/docker/cli?vol=nvidia_driver&dev={asked}"
     assert requests == ([] if asked is None else ["/gpu/info/json", path])
