@@ -9,24 +9,34 @@ com.nvidia.cuda.version) and environment (NVIDIA_REQUIRE_*, as libnvidia-contain
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-
+from .condition import Condition
 from .errors import InvalidInput, UnmetRequirement
-from .model import Device, Host
-from .selection import Selected
+from .version import Version
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from .model import Device, Host
+    from .selection import Selected
 
 VOLUMES_LABEL = "com.nvidia.volumes.needed"
 CUDA_LABEL = "com.nvidia.cuda.version"
 DRIVER_VOLUME = "nvidia_driver"
 
+_CUDA_VERSION = "CUDA_VERSION"
 _REQUIRE_PREFIX = "NVIDIA_REQUIRE_"
-_FACTOR = re.compile(r"(?P<key>[A-Za-z]+)(?P<op>>=|<=|!=|=|<|>)(?P<value>[^,\s]+)")
-_TRUE = ("1", "t", "T", "true", "TRUE", "True")
+_REQUIRE_CUDA = "NVIDIA_REQUIRE_CUDA"
+_JETPACK = "NVIDIA_REQUIRE_JETPACK"
+"""Of Tegra's devices; what begins so is no condition."""
+_TRUE = ("1", "t", "T", "TRUE", "true", "True")
+"""What Go's strconv.ParseBool takes for true."""
+_LONGEST_SHOWN = 200
+_DIGITS = "0123456789"
+_MOST_DIGITS = 18
+"""What fits into v1's integers."""
 
 
-@dataclass(frozen=True)
 class Image:
     """What the engine says of an image (``docker image inspect``: Config.Labels, Config.Env).
 
@@ -34,10 +44,17 @@ class Image:
     ``environment``.
     """
 
-    reference: str
-    labels: Mapping[str, str]
-    environment: Mapping[str, str]
-    given: frozenset[str] = frozenset()
+    __slots__ = ("environment", "labels", "reference")
+
+    def __init__(
+        self,
+        reference: str,
+        labels: Mapping[str, str],
+        environment: Mapping[str, str],
+    ) -> None:
+        self.reference = reference
+        self.labels = labels
+        self.environment = environment
 
     @property
     def volumes_needed(self) -> tuple[str, ...]:
@@ -53,36 +70,41 @@ class Image:
 
 
 def check(image: Image, host: Host, devices: Iterable[Selected]) -> None:
-    """Raise UnmetRequirement if this host's driver can't serve the image.
+    """Raise UnmetRequirement if this host can't serve the image with these devices.
 
     The CUDA label is answered with v1's sentence (``unsupported CUDA version: driver 8.0 < image
-    9.0.176``); NVIDIA_REQUIRE_* with each unsatisfied condition and what the host has.
+    9.0.176``), NVIDIA_REQUIRE_* with each unmet factor, what the host has and what would help.
     NVIDIA_DISABLE_REQUIRE switches the latter off, as in libnvidia-container.
     Raises InvalidInput for a requirement that can't be read.
     """
     _check_cuda_label(image, host)
     if image.environment.get("NVIDIA_DISABLE_REQUIRE") in _TRUE:
         return
-    facts = _facts(host, tuple(devices))
+    conditions = _conditions(image.environment)
+    if not conditions:
+        return
+    gpus = _gpus(host, devices)
+    # Every GPU has to meet every condition; one may do it by another term than the next.
     unmet = [
         condition
-        for condition in _conditions(image.environment)
-        if not _holds_any(condition, facts)
+        for condition in conditions
+        if not all(condition.holds(host.driver, gpu) for gpu in gpus or (None,))
     ]
     if unmet:
-        has = ", ".join(f"{key} {'/'.join(values)}" for key, values in facts.items() if values)
+        from .refusal import describe
+
         raise UnmetRequirement(
-            f"image {image.reference} needs {' and '.join(unmet)}, "
-            f"this host has {has or 'no driver'}: "
-            "update the driver or use an image made for an older one"
+            f"image {image.reference} can't run here: {describe(unmet, host, gpus)}; "
+            "NVIDIA_DISABLE_REQUIRE=1 in the container's environment skips this check"
         )
 
 
 def _check_cuda_label(image: Image, host: Host) -> None:
-    label = image.labels.get(CUDA_LABEL, "")
+    label = image.labels.get(CUDA_LABEL, "").strip(" \n")
     if not label:
         return
-    wanted = re.match(r"\s*(\d+)\.(\d+)", label)
+    wanted = _major_minor(label)
+    label = "".join(one if one.isprintable() else "?" for one in label[:_LONGEST_SHOWN])
     if wanted is None:
         raise InvalidInput(
             f"image {image.reference}: label {CUDA_LABEL}={label!r} is no version such as 8.0"
@@ -92,79 +114,54 @@ def _check_cuda_label(image: Image, host: Host) -> None:
             f"image {image.reference} needs CUDA {label}, but this host has no usable "
             "libcuda.so.1: install the driver's CUDA library and load its kernel module"
         )
-    if _version(host.driver.cuda_version)[:2] < (int(wanted[1]), int(wanted[2])):
+    if Version(host.driver.cuda_version) < Version(wanted):
         raise UnmetRequirement(
             f"unsupported CUDA version: driver {host.driver.cuda_version} < image {label}"
         )
 
 
-def _conditions(environment: Mapping[str, str]) -> list[str]:
+def _major_minor(label: str) -> str | None:
+    """Return what v1's scan of ``%d.%d`` found at the start of a label, None if nothing."""
+    numbers, rest = [], label
+    for end in (".", ""):
+        rest = rest.lstrip(" \t")
+        negative, rest = rest[:1] == "-", rest[1:] if rest[:1] in ("+", "-") else rest
+        after = rest.lstrip(_DIGITS)
+        digits = rest[: len(rest) - len(after)]
+        if not 0 < len(digits) <= _MOST_DIGITS or not after.startswith(end):
+            return None
+        # No driver has less than 0: a negative number asks for nothing.
+        numbers.append("0" if negative else digits)
+        rest = after[len(end) :]
+    return ".".join(numbers)
+
+
+def _conditions(environment: Mapping[str, str]) -> list[Condition]:
     conditions = [
-        value.strip()
+        Condition(value)
         for name, value in sorted(environment.items())
-        if name.startswith(_REQUIRE_PREFIX) and name != "NVIDIA_REQUIRE_JETPACK" and value.strip()
+        if name.startswith(_REQUIRE_PREFIX) and not name.startswith(_JETPACK)
     ]
-    legacy = environment.get("CUDA_VERSION", "")
-    if legacy and "NVIDIA_REQUIRE_CUDA" not in environment and re.match(r"\d+\.\d+", legacy):
-        conditions.append("cuda>=" + ".".join(legacy.split(".")[:2]))
+    if _is_legacy(environment):
+        version = _leading_version(environment[_CUDA_VERSION])
+        if version:
+            conditions.append(Condition(f"cuda>={version}"))
     return conditions
 
 
-def _facts(host: Host, devices: tuple[Selected, ...]) -> dict[str, tuple[str, ...]]:
+def _is_legacy(environment: Mapping[str, str]) -> bool:
+    """Whether it is an image of 2017 or before: it says its CUDA version and demands nothing."""
+    return bool(environment.get(_CUDA_VERSION)) and not environment.get(_REQUIRE_CUDA)
+
+
+def _leading_version(text: str) -> str:
+    """Return major and, if told, minor of a text such as ``11.8.0-devel``; empty if it has none."""
+    numbers = text[: len(text) - len(text.lstrip(_DIGITS + "."))].split(".")
+    return ".".join(number for number in numbers[:2] if number) if numbers[0] else ""
+
+
+def _gpus(host: Host, devices: Iterable[Selected]) -> list[Device]:
+    """Return the GPUs, each once; a MIG device has its GPU's architecture and brand."""
     by_uuid = {device.uuid: device for device in host.devices}
-    gpus = [
-        device if isinstance(device, Device) else by_uuid[device.gpu_uuid] for device in devices
-    ]
-    return {
-        "cuda": (host.driver.cuda_version,) if host.driver.cuda_version else (),
-        "driver": (host.driver.version,) if host.driver.version else (),
-        "arch": tuple(sorted({gpu.compute_capability for gpu in gpus if gpu.compute_capability})),
-        "brand": tuple(sorted({gpu.brand for gpu in gpus if gpu.brand})),
-    }
-
-
-def _holds_any(condition: str, facts: Mapping[str, tuple[str, ...]]) -> bool:
-    """Blanks mean OR, commas AND (grammar of libnvidia-container's requirements)."""
-    return any(
-        all(_holds(factor, facts) for factor in term.split(",") if factor)
-        for term in condition.split()
-    )
-
-
-def _holds(factor: str, facts: Mapping[str, tuple[str, ...]]) -> bool:
-    match = _FACTOR.fullmatch(factor)
-    if match is None or match["key"].lower() not in facts:
-        raise InvalidInput(
-            f"requirement {factor!r} is not understood: cuda, driver, arch or brand, then one of "
-            "= != < <= > >=, then a value"
-        )
-    key, operator, wanted = match["key"].lower(), match["op"], match["value"]
-    values = facts[key]
-    if key == "brand":
-        if operator not in ("=", "!="):
-            raise InvalidInput(f"requirement {factor!r}: a brand can be compared by = and != only")
-        return all((value.lower() == wanted.lower()) == (operator == "=") for value in values)
-    if not values:
-        # Without a GPU there is no architecture to refuse; without a driver nothing can be served.
-        return key == "arch"
-    return all(_compare(_version(value), operator, _version(wanted)) for value in values)
-
-
-def _version(text: str) -> tuple[int, ...]:
-    if not re.fullmatch(r"\d+(\.\d+)*", text):
-        raise InvalidInput(f"{text!r} is no version: digits joined by dots")
-    return tuple(int(part) for part in text.split("."))
-
-
-def _compare(left: tuple[int, ...], operator: str, right: tuple[int, ...]) -> bool:
-    width = max(len(left), len(right))
-    a = left + (0,) * (width - len(left))
-    b = right + (0,) * (width - len(right))
-    return {
-        "=": a == b,
-        "!=": a != b,
-        "<": a < b,
-        "<=": a <= b,
-        ">": a > b,
-        ">=": a >= b,
-    }[operator]
+    uuids = (getattr(device, "gpu_uuid", device.uuid) for device in devices)
+    return [by_uuid[uuid] for uuid in dict.fromkeys(uuids)]
