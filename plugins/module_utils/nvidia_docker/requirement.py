@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 VOLUMES_LABEL = "com.nvidia.volumes.needed"
 CUDA_LABEL = "com.nvidia.cuda.version"
 DRIVER_VOLUME = "nvidia_driver"
+VISIBLE_DEVICES = "NVIDIA_VISIBLE_DEVICES"
 
 _CUDA_VERSION = "CUDA_VERSION"
 _REQUIRE_PREFIX = "NVIDIA_REQUIRE_"
@@ -44,17 +45,19 @@ class Image:
     ``environment``.
     """
 
-    __slots__ = ("environment", "labels", "reference")
+    __slots__ = ("environment", "given", "labels", "reference")
 
     def __init__(
         self,
         reference: str,
         labels: Mapping[str, str],
         environment: Mapping[str, str],
+        given: frozenset[str] = frozenset(),
     ) -> None:
         self.reference = reference
         self.labels = labels
         self.environment = environment
+        self.given = given
 
     @property
     def volumes_needed(self) -> tuple[str, ...]:
@@ -64,9 +67,9 @@ class Image:
     @property
     def is_gpu_image(self) -> bool:
         """Whether its author meant it to run with GPUs, by label or by environment."""
-        visible = self.environment.get("NVIDIA_VISIBLE_DEVICES", "")
-        legacy = "CUDA_VERSION" in self.environment
-        return bool(self.volumes_needed) or visible not in ("", "void", "none") or legacy
+        items = [item.strip() for item in self.environment.get(VISIBLE_DEVICES, "").split(",")]
+        visible = any(items) and "void" not in items
+        return bool(self.volumes_needed) or visible or _is_legacy(self.environment)
 
 
 def check(image: Image, host: Host, devices: Iterable[Selected]) -> None:

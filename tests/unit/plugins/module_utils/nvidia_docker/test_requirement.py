@@ -274,14 +274,23 @@ GPU_IMAGES = [
     (image({VOLUMES_LABEL: "nvidia_driver"}), True),
     (image({VOLUMES_LABEL: " "}), False),
     (image(NVIDIA_VISIBLE_DEVICES="all"), True),
+    (image(NVIDIA_VISIBLE_DEVICES="0, GPU-1"), True),
+    (image(NVIDIA_VISIBLE_DEVICES="none"), True),
     (image(NVIDIA_VISIBLE_DEVICES="void"), False),
+    (image(NVIDIA_VISIBLE_DEVICES="0, void"), False),
+    (image(NVIDIA_VISIBLE_DEVICES=""), False),
+    (image(NVIDIA_VISIBLE_DEVICES=" , "), False),
+    (image({VOLUMES_LABEL: "nvidia_driver"}, NVIDIA_VISIBLE_DEVICES="void"), True),
     (image(CUDA_VERSION="8.0.61"), True),
+    (image(CUDA_VERSION=""), False),
+    (image(CUDA_VERSION="12.4.1", NVIDIA_REQUIRE_CUDA="c", NVIDIA_VISIBLE_DEVICES="void"), False),
+    (image(CUDA_VERSION="12.4.1", NVIDIA_REQUIRE_CUDA="cuda>=12.4"), False),
 ]
 
 
 @pytest.mark.parametrize(("one", "wanted"), GPU_IMAGES)
 def test_labels_or_environment_make_a_gpu_image(one, wanted) -> None:
-    """Both generations of images are recognised."""
+    """All generations of images are recognised."""
     assert one.is_gpu_image is wanted
 
 
