@@ -22,6 +22,9 @@ description:
   - "The container has exactly the GPUs that O(gpus) names: one GPU more or less than before, and
     the container is recreated, whatever C(comparisons) says. Devices, mounts, variables and labels of
     your own are compared as M(community.docker.docker_container) compares them."
+  - An image whose E(PATH) or E(LD_LIBRARY_PATH) does not name the driver volume, and that has no label
+    C(com.nvidia.volumes.needed), gets that variable with the directories of the volume before its
+    own; a variable that is in C(env) stays as it is there.
   - Another driver version is no reason to recreate a container, it gets the driver volume of the
     loaded driver at each start. One that still runs with an older driver's files is restarted.
   - What is injected is recorded in labels whose names begin with C(io.gpufleet.nvidia.).
@@ -207,7 +210,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback
 
-from ..module_utils.nvidia_docker import injection, requirement
+from ..module_utils.nvidia_docker import image_environment, injection, requirement
 from ..module_utils.nvidia_docker.errors import (
     DockerError,
     DriverUnavailable,
@@ -277,7 +280,8 @@ def plan(parameters: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     image, pulled = _image(engine, reference, parameters, check_mode)
     if image and given.host:
         requirement.check(image, given.host, given.devices)
-    options = docker_container.options(given.injection, given.devices)
+    injected = image_environment.complete(given.injection, image) if image else given.injection
+    options = docker_container.options(injected, given.devices)
     overrides: dict[str, Any] = {} if check_mode else {"pull": "never"}
     found: tuple[str, ...] = ()
     if container:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from ..errors import DriverUnavailable, NvidiaDockerError
 from ..host.discovery import discover, require_driver
 from ..host.modprobe import load_uvm
+from ..image_environment import complete
 from ..injection import VolumeName, plan
 from ..model import REQUIRED_CONTROL_NODES, Host
 from ..render.docker_cli import run_arguments
@@ -29,7 +30,7 @@ def options(discovered: Callable[[], Host], image: Image, gpus: tuple[str, ...])
     check(image, host, devices)
     needed = image.volumes_needed or (DRIVER_VOLUME,)
     volume = VolumeName(version) if DRIVER_VOLUME in needed else None
-    return run_arguments(plan(host, devices, volume))
+    return run_arguments(complete(plan(host, devices, volume), image))
 
 
 def unknown_volumes(image: Image) -> tuple[str, ...]:

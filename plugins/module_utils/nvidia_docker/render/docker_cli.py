@@ -35,7 +35,8 @@ def run_arguments(injection: Injection) -> list[str]:
         f"volume-driver={mount.volume_driver}"
         for mount in injection.mounts
     ]
-    return _devices(injection) + mounts
+    variables = [f"--env={name}={value}" for name, value in injection.environment]
+    return _devices(injection) + mounts + variables
 
 
 def _devices(injection: Injection) -> list[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker import injection
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.errors import (
     DockerError,
     InvalidInput,
@@ -109,6 +110,18 @@ def test_without_gpus_no_driver_is_needed(machine: Machine) -> None:
         "differences": (),
     }
     assert found["warnings"] == []
+
+
+def test_programs_in_the_container_find_the_driver_volume(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside what the image has in its variables; without the volume there is nothing to find."""
+    machine.has("image", '{"Env":["PATH=/opt/bin","LD_LIBRARY_PATH=/usr/local/nvidia/lib64"]}')
+    assert module.plan(parameters(), False)["options"]["env"] == {}
+    mounted = injection.driver_volume(injection.STABLE_NAME)
+    monkeypatch.setattr(module, "_give", lambda gpus: module.Given(None, (), mounted))
+    found = module.plan(parameters(), False)
+    assert found["options"]["env"] == {"PATH": "/usr/local/nvidia/bin:/opt/bin"}
 
 
 def test_a_container_that_differs_is_recreated(machine: Machine) -> None:

@@ -72,9 +72,16 @@ def test_no_selection_is_all(host: Host) -> None:
 
 
 def test_modern_image(host: Host) -> None:
-    """Without labels it needs the driver volume as well."""
+    """Without labels it needs the driver volume as well, and to find it."""
     image = Image("cuda", {}, {"NVIDIA_VISIBLE_DEVICES": "all"})
-    assert options(lambda: host, image, ("0",))[-1:] == VOLUME
+    paths = [
+        "--env=PATH=/usr/local/nvidia/bin"
+        ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "--env=LD_LIBRARY_PATH=/usr/local/nvidia/lib:/usr/local/nvidia/lib64",
+    ]
+    assert options(lambda: host, image, ("0",))[-3:] == [*VOLUME, *paths]
+    own = Image("cuda", {}, image.environment, frozenset({"PATH"}))
+    assert options(lambda: host, own, ("0",))[-2:] == [*VOLUME, paths[1]]
 
 
 def test_only_unknown_volumes(host: Host) -> None:

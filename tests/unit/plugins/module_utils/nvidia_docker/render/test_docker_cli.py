@@ -31,6 +31,13 @@ def test_the_command_names_the_driver_on_the_mount_only() -> None:
     assert docker_cli.run_arguments(Injection()) == []
 
 
+def test_variables_come_last() -> None:
+    """One word each, whatever is in a value."""
+    variables = Injection(environment=(("PATH", "/a b:/c"), ("B", "")))
+    assert docker_cli.run_arguments(DEVICES + variables)[-2:] == ["--env=PATH=/a b:/c", "--env=B="]
+    assert docker_cli.rest_arguments(BOTH + variables) == docker_cli.rest_arguments(BOTH)
+
+
 def test_rest_answers_keep_v1s_order() -> None:
     assert docker_cli.rest_arguments(BOTH) == [
         "--volume-driver=nvidia-docker",
