@@ -192,6 +192,13 @@ def test_every_selected_gpu_has_to_meet_it(host) -> None:
     )
 
 
+def test_mig_devices_of_one_gpu_are_one_gpu(host) -> None:
+    """It is named once."""
+    with pytest.raises(UnmetRequirement) as caught:
+        check(image(NVIDIA_REQUIRE_ARCH="arch>=9"), host, host.devices[3].mig_devices)
+    assert "is not met (GPU 3 GPU-dd has compute capability 8.0): " in str(caught.value)
+
+
 def test_each_gpu_may_meet_it_by_another_term(host) -> None:
     """A tesla and a geforce beside each other; only the third is told about."""
     geforce = dataclasses.replace(host.devices[1], brand="GeForce")
@@ -211,6 +218,10 @@ def test_many_alternatives_are_told_in_a_few_words(host) -> None:
     with pytest.raises(UnmetRequirement) as caught:
         check(image(NVIDIA_REQUIRE_CUDA=many), host, ())
     assert ", cuda>=28, 4971 more is met" in str(caught.value)
+    many = " ".join(f"brand=b{number}" for number in range(5000))
+    with pytest.raises(UnmetRequirement) as caught:
+        check(image(NVIDIA_REQUIRE_CUDA=many), host, host.devices[:1])
+    assert "/b19 is not met" in str(caught.value)
 
 
 SWITCHES = [
