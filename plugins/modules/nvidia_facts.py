@@ -250,7 +250,7 @@ ansible_facts:
           returned: always
           sample: [/dev/nvidiactl, /dev/nvidia-uvm, /dev/nvidia-uvm-tools]
         missing_nodes:
-          description: Device nodes that the driver should have made but that do not exist.
+          description: Device nodes that the driver should have made but that are not there, or not the driver's.
           type: list
           elements: str
           returned: always

@@ -128,9 +128,9 @@ class Host:
     """In NVML index order, which is the order of PCI bus ids."""
     unreadable: tuple[UnreadableDevice, ...]
     control_nodes: tuple[str, ...]
-    """Control device nodes that exist, in the order of ``CONTROL_NODES``."""
+    """Control device nodes that are there and the driver's, in the order of ``CONTROL_NODES``."""
     missing_nodes: tuple[str, ...]
-    """Device nodes that the driver should have made but that do not exist."""
+    """Device nodes that the driver should have made but that are not there, or not the driver's."""
     reason: str | None
     """Why there is no usable GPU; ``None`` when there is one."""
 
@@ -151,6 +151,24 @@ def device_node(minor: int) -> str:
 def capability_node(minor: int) -> str:
     """Return the capability device node of that minor number (/proc/driver/nvidia-caps)."""
     return f"/dev/nvidia-caps/nvidia-cap{minor}"
+
+
+def node_driver(path: str) -> str:
+    """Return whose device node it is: ``nvidia-uvm``, ``nvidia-caps``, or ``nvidia`` for GPUs."""
+    if path.startswith("/dev/nvidia-uvm"):
+        return "nvidia-uvm"
+    return "nvidia-caps" if path.startswith("/dev/nvidia-caps/") else "nvidia"
+
+
+def node_maker(path: str) -> str:
+    """Return the command that makes a device node; nvidia-modprobe's -c takes a minor number."""
+    driver = node_driver(path)
+    if driver == "nvidia-uvm":
+        return "nvidia-modprobe -u -c=0"
+    if driver == "nvidia-caps":
+        return "nvidia-smi -L"
+    number = path[len("/dev/nvidia") :]
+    return f"nvidia-modprobe -c={255 if number == 'ctl' else number}"
 
 
 class LinkType(IntEnum):

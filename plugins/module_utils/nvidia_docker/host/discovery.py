@@ -6,9 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import re
-import stat
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -28,6 +26,7 @@ from ..model import (
     device_node,
 )
 from . import cuda, device_details, kernel, nvml
+from .device_nodes import DeviceNodes
 from .nvml_asker import NvmlError
 
 _ROOT = Path("/")
@@ -64,13 +63,14 @@ def discover(root: Path = _ROOT) -> Host:
         reason = str(error)
     if reason is None and not devices:
         reason = unreadable[0].reason if unreadable else "the driver is loaded but reports no GPU"
-    control = tuple(path for path in CONTROL_NODES if _is_device_node(root, path))
+    nodes = DeviceNodes(root)
+    control = tuple(path for path in CONTROL_NODES if nodes.is_right(path))
     return Host(
         driver=driver,
         devices=tuple(devices),
         unreadable=tuple(unreadable),
         control_nodes=control,
-        missing_nodes=_missing(root, control, devices),
+        missing_nodes=_missing(root, nodes, devices),
         reason=reason,
     )
 
@@ -224,18 +224,10 @@ def _not_listed(root: Path, listed: Iterable[Device | UnreadableDevice]) -> list
     ]
 
 
-def _missing(root: Path, control: tuple[str, ...], devices: Iterable[Device]) -> tuple[str, ...]:
-    wanted = [path for path in REQUIRED_CONTROL_NODES if path not in control]
+def _missing(root: Path, nodes: DeviceNodes, devices: Iterable[Device]) -> tuple[str, ...]:
+    wanted = list(REQUIRED_CONTROL_NODES)
     wanted += [device_node(gpu.minor_number) for gpu in kernel.gpus(root)]
     for device in devices:
         wanted += device.device_nodes
         wanted += [path for mig in device.mig_devices for path in mig.device_nodes]
-    absent = (path for path in wanted if not _is_device_node(root, path))
-    return tuple(dict.fromkeys(absent))
-
-
-def _is_device_node(root: Path, path: str) -> bool:
-    try:
-        return stat.S_ISCHR(os.stat(root / path.lstrip("/")).st_mode)
-    except OSError:
-        return False
+    return tuple(path for path in dict.fromkeys(wanted) if not nodes.is_right(path))

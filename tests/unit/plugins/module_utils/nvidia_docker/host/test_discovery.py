@@ -50,6 +50,10 @@ def make_root(root: Path, machine: dict) -> None:
         path = root / "dev" / node
         path.parent.mkdir(parents=True, exist_ok=True)
         path.symlink_to("/dev/null")
+    # /dev/null has major number 1.
+    names = "  1 nvidia-frontend\n  1 nvidia-uvm\n  1 nvidia-caps\n"
+    (root / "proc").mkdir()
+    (root / "proc/devices").write_text(f"Character devices:\n{names}\nBlock devices:\n  7 loop\n")
     for bus_id, numa_node in machine.get("numa", {}).items():
         folder = root / "sys/bus/pci/devices" / bus_id.lower()
         folder.mkdir(parents=True)
@@ -152,6 +156,16 @@ def test_missing_device_nodes_are_named(read, tmp_path) -> None:
     host, _dummy = read("zoo5", tmp_path)
     assert host.missing_nodes == ("/dev/nvidia-uvm", "/dev/nvidia2", "/dev/nvidia0")
     assert host.control_nodes == ("/dev/nvidiactl", "/dev/nvidia-uvm-tools")
+
+
+def test_device_nodes_of_another_driver_are_missing(read, tmp_path) -> None:
+    """Those of nvidia-uvm as it was loaded before have an outdated major number."""
+    make_root(tmp_path, machine_file("zoo5"))
+    devices = tmp_path / "proc/devices"
+    devices.write_text(devices.read_text().replace("1 nvidia-uvm", "2 nvidia-uvm"))
+    host, _dummy = read("zoo5", tmp_path)
+    assert host.missing_nodes == ("/dev/nvidia-uvm",)
+    assert host.control_nodes == ("/dev/nvidiactl",)
 
 
 def test_a_gpu_that_only_the_kernel_knows_is_unreadable(read, tmp_path) -> None:
