@@ -33,13 +33,17 @@ class UnknownDevice(InvalidInput):
 
 
 class MissingDeviceNode(NvidiaDockerError):
-    """A device node that a container needs is not in /dev."""
+    """A device node that a container needs is not in /dev, or not the driver's."""
 
     def __init__(self, paths: tuple[str, ...]) -> None:
+        # Here, as the programs import this module at their start.
+        from .model import node_maker
+
         self.paths = paths
+        commands = dict.fromkeys(f"'{node_maker(path)}'" for path in paths)
         super().__init__(
-            f"missing device node {', '.join(paths)}: "
-            "load the driver and run 'nvidia-modprobe -u -c=0' on this host"
+            f"missing device node {', '.join(paths)}: load the driver, remove what is there in the "
+            f"place of the node, and run {' and '.join(commands)} as root on this host"
         )
 
 

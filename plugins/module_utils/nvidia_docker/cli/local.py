@@ -7,30 +7,45 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..errors import DriverUnavailable, NvidiaDockerError
+from ..errors import DriverUnavailable, MissingDeviceNode, NvidiaDockerError
+from ..host import modprobe
 from ..host.discovery import discover, require_driver
-from ..host.modprobe import load_uvm
 from ..image_environment import complete
 from ..injection import VolumeName, plan
-from ..model import REQUIRED_CONTROL_NODES, Host
+from ..model import Host, node_driver
 from ..render.docker_cli import run_arguments
 from ..requirement import DRIVER_VOLUME, Image, check
 from ..selection import ALL, select
 
 
-def options(discovered: Callable[[], Host], image: Image, gpus: tuple[str, ...]) -> list[str]:
+def options(
+    discovered: Callable[[], Host],
+    image: Image,
+    gpus: tuple[str, ...],
+    discover_again: Callable[[], Host] = discover,
+) -> list[str]:
     """Return what to add to docker's arguments, so that this image gets these GPUs.
 
-    ``discovered`` gives what was found while the engine was asked for the image. Raises
+    ``discovered`` gives what was found while the engine was asked for the image; if that lacks
+    something, ``discover_again`` gives what there is when nvidia-modprobe has done its work. Raises
     NvidiaDockerError if the driver can't be used, a GPU is unknown, or the image needs more.
     """
-    host = _prepared(discovered())
+    host = _prepared(discovered, discover_again)
     version = require_driver(host)
     devices = select(host, gpus or (ALL,))
     check(image, host, devices)
     needed = image.volumes_needed or (DRIVER_VOLUME,)
     volume = VolumeName(version) if DRIVER_VOLUME in needed else None
-    return run_arguments(complete(plan(host, devices, volume), image))
+    try:
+        injection = plan(host, devices, volume)
+    except MissingDeviceNode as error:
+        module = "nvidia-uvm"
+        of_module = any(node_driver(path) == module for path in error.paths)
+        reason = modprobe.not_loaded(module) if of_module else None
+        if reason is None:
+            raise
+        raise NvidiaDockerError(f"missing device node {', '.join(error.paths)}: {reason}") from None
+    return run_arguments(complete(injection, image))
 
 
 def unknown_volumes(image: Image) -> tuple[str, ...]:
@@ -38,13 +53,25 @@ def unknown_volumes(image: Image) -> tuple[str, ...]:
     return tuple(name for name in image.volumes_needed if name != DRIVER_VOLUME)
 
 
-def _prepared(host: Host) -> Host:
+def _prepared(discovered: Callable[[], Host], discover_again: Callable[[], Host]) -> Host:
     """Load the unified memory module; look again if something was missing before."""
+    loading = modprobe.Loading()
+    host = discovered()
     try:
-        load_uvm()
-    except NvidiaDockerError:
-        if host.driver.version is None:
-            raise DriverUnavailable(host.reason) from None
-        raise
-    complete = set(REQUIRED_CONTROL_NODES) <= set(host.control_nodes) and not host.missing_nodes
-    return host if complete and host.driver.version is not None else discover()
+        loading.wait()
+    except NvidiaDockerError as error:
+        # Why there is no driver says more than that its module can't be loaded.
+        require_driver(host)
+        if host.missing_nodes:
+            missing = f"missing device node {', '.join(host.missing_nodes)}"
+            raise NvidiaDockerError(f"{missing}: {error}") from None
+        # Hosts that load the modules at boot often have no nvidia-modprobe, and no need of it.
+        if not isinstance(error, modprobe.MissingModprobe):
+            raise
+    if host.driver.version is not None and not host.missing_nodes:
+        return host
+    host = discover_again()
+    reason = modprobe.not_loaded("nvidia") if host.driver.version is None else None
+    if reason is not None:
+        raise DriverUnavailable(f"{host.reason}; {reason}" if host.reason else reason)
+    return host

@@ -52,8 +52,26 @@ def test_uvm_tools_is_left_out_where_it_does_not_exist(host) -> None:
 def test_a_missing_node_is_named(host, path) -> None:
     """Docker would say less, later."""
     broken = dataclasses.replace(host, missing_nodes=(path,))
-    with pytest.raises(MissingDeviceNode, match=path):
+    with pytest.raises(MissingDeviceNode, match=f"{path}: .* run 'nvidia-modprobe -"):
         plan(broken, host.devices[:1], None)
+
+
+@pytest.mark.parametrize(
+    ("paths", "commands"),
+    [
+        (("/dev/nvidiactl",), "'nvidia-modprobe -c=255'"),
+        (("/dev/nvidia12",), "'nvidia-modprobe -c=12'"),
+        (("/dev/nvidia-uvm", "/dev/nvidia-uvm-tools"), "'nvidia-modprobe -u -c=0'"),
+        (
+            ("/dev/nvidia0", "/dev/nvidia-caps/nvidia-cap11"),
+            "'nvidia-modprobe -c=0' and 'nvidia-smi -L'",
+        ),
+    ],
+)
+def test_what_makes_a_missing_node_is_told(paths, commands) -> None:
+    """Each command once."""
+    assert f"{', '.join(paths)}: " in str(MissingDeviceNode(paths))
+    assert f" run {commands} as root on this host" in str(MissingDeviceNode(paths))
 
 
 def test_a_missing_node_of_another_gpu_does_not_matter(host) -> None:

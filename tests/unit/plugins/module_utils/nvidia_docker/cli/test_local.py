@@ -15,6 +15,7 @@ from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.cli.
 )
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.errors import (
     DriverUnavailable,
+    MissingDeviceNode,
     NvidiaDockerError,
     UnknownDevice,
     UnmetRequirement,
@@ -116,6 +117,66 @@ def test_modprobe_fails(host: Host, modprobe: Path) -> None:
     modprobe.write_text("#!/bin/sh\necho no module >&2\nexit 1\n")
     with pytest.raises(NvidiaDockerError, match=r"nvidia-uvm \(status 1\): no module"):
         options(lambda: host, LABELLED, ("0",))
+
+
+def test_without_modprobe_a_complete_host_serves(host: Host, modprobe: Path) -> None:
+    """Modules loaded at boot, all device nodes there: it would have nothing to do."""
+    wanted = options(lambda: host, LABELLED, ("0",))
+    modprobe.unlink()
+    assert options(lambda: host, LABELLED, ("0",)) == wanted
+    modprobe.write_text("")
+    with pytest.raises(NvidiaDockerError, match="Permission denied"):
+        options(lambda: host, LABELLED, ("0",))
+
+
+@pytest.mark.parametrize("script", [None, "#!/bin/sh\necho no >&2; exit 1\n"])
+def test_missing_nodes_and_no_modprobe(host: Host, modprobe: Path, script: str | None) -> None:
+    """Both are told, as the one would have made the other."""
+    modprobe.unlink()
+    if script:
+        modprobe.write_text(script)
+        modprobe.chmod(0o755)
+    bare = dataclasses.replace(host, missing_nodes=("/dev/nvidia-uvm", "/dev/nvidia1"))
+    with pytest.raises(
+        NvidiaDockerError,
+        match=r"^missing device node /dev/nvidia-uvm, /dev/nvidia1: .*nvidia-modprobe -u -c=0",
+    ):
+        options(lambda: bare, LABELLED, ("0",))
+
+
+def test_what_modprobe_made_is_looked_for(host: Host, modprobe: Path) -> None:
+    """It has run when the machine is looked at again."""
+    modprobe.write_text(f"#!/bin/sh\ntouch {modprobe}.made\n")
+
+    def again() -> Host:
+        assert Path(f"{modprobe}.made").exists()
+        return host
+
+    for bare in (
+        dataclasses.replace(host, missing_nodes=("/dev/nvidia-uvm",)),
+        dataclasses.replace(host, driver=NO_DRIVER, devices=(), reason="not loaded"),
+    ):
+        assert options(lambda: bare, LABELLED, ("0",), again) == options(  # noqa: B023
+            lambda: host, LABELLED, ("0",)
+        )
+
+
+def test_nodes_that_are_still_missing(host: Host) -> None:
+    """Only those of the selected GPUs matter."""
+    bare = dataclasses.replace(host, missing_nodes=("/dev/nvidia2",))
+    options(lambda: bare, LABELLED, ("1",), lambda: bare)
+    with pytest.raises(MissingDeviceNode, match=r"/dev/nvidia2: .*'nvidia-modprobe -c=2'"):
+        options(lambda: bare, LABELLED, ("0",), lambda: bare)
+    bare = dataclasses.replace(host, missing_nodes=("/dev/nvidia-uvm",))
+    with pytest.raises(NvidiaDockerError, match=r"^missing device node /dev/nvidia-uvm: "):
+        options(lambda: bare, LABELLED, ("0",), lambda: bare)
+
+
+def test_the_driver_does_not_come(host: Host) -> None:
+    """nvidia-modprobe ran well, and NVML still says why it can't be used."""
+    bare = dataclasses.replace(host, driver=NO_DRIVER, devices=(), reason="the module is missing")
+    with pytest.raises(DriverUnavailable, match=r"^the module is missing"):
+        options(lambda: bare, LABELLED, ("0",), lambda: bare)
 
 
 def test_no_driver(host: Host, modprobe: Path) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,10 @@ from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.erro
     NvidiaDockerError,
 )
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host.modprobe import (
+    Loading,
+    MissingModprobe,
     load_uvm,
+    not_loaded,
 )
 
 
@@ -37,8 +41,18 @@ def test_arguments(modprobe, tmp_path) -> None:
 
 def test_missing(modprobe) -> None:
     """Says what to install."""
-    with pytest.raises(NvidiaDockerError, match="it is not in PATH; install nvidia-modprobe"):
+    with pytest.raises(MissingModprobe, match="it is not in PATH; install nvidia-modprobe"):
         load_uvm()
+
+
+def test_other_work_can_be_done_meanwhile(modprobe, tmp_path) -> None:
+    """It waits for what is done after its start."""
+    os.mkfifo(tmp_path / "meanwhile")
+    modprobe(f"read -r word <{tmp_path}/meanwhile; echo $word >&2; exit 1")
+    loading = Loading()
+    (tmp_path / "meanwhile").write_text("done\n")
+    with pytest.raises(NvidiaDockerError, match=r"done$"):
+        loading.wait()
 
 
 @pytest.mark.parametrize(
@@ -54,3 +68,26 @@ def test_failed(modprobe, script, mode, sentence) -> None:
     modprobe(script, mode)
     with pytest.raises(NvidiaDockerError, match=f"nvidia-modprobe -u -c=0.*nvidia-uvm.*{sentence}"):
         load_uvm()
+
+
+@pytest.mark.parametrize(
+    ("loaded", "module", "there"),
+    [
+        ((), "nvidia", False),
+        (("nvidia_uvm",), "nvidia", False),
+        (("nvidia", "nvidia_drm"), "nvidia-uvm", False),
+        (("nvidia", "nvidia_uvm"), "nvidia-uvm", True),
+        (("nvidia",), "nvidia", True),
+    ],
+)
+def test_a_module_that_is_not_loaded_is_named(tmp_path, loaded, module, there) -> None:
+    """With what usually mends it."""
+    for name in loaded:
+        (tmp_path / "sys/module" / name).mkdir(parents=True)
+    told = not_loaded(module, str(tmp_path))
+    if there:
+        assert told is None
+    else:
+        assert told.startswith(
+            f"'nvidia-modprobe -u -c=0' ran, but the kernel module {module} is not loaded: install"
+        )
