@@ -6,8 +6,12 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
+from ansible_collections.gpufleet.nvidia.plugins.module_utils import nvidia_docker
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.errors import (
     InvalidInput,
     UnmetRequirement,
@@ -350,3 +354,16 @@ def test_a_hostile_image_is_answered(host, texts) -> None:
     except (InvalidInput, UnmetRequirement) as error:
         assert str(error).isprintable()
         assert len(str(error)) < 3000
+
+
+def test_images_that_want_no_gpu_pay_for_none() -> None:
+    """The command knows an image long before it knows whether the driver is to be asked."""
+    library = Path(next(iter(nvidia_docker.__path__))).parent
+    code = (
+        f"import sys; sys.path.append({str(library)!r}); import nvidia_docker.requirement;"
+        "print(*{'dataclasses', 're', 'typing', 'nvidia_docker.model'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-IS", "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "\n"
