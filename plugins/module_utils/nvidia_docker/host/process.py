@@ -16,6 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
+_POLL_SECONDS = 0.01
 _IGNORED_BY_PYTHON = (_signal.SIGPIPE, _signal.SIGXFSZ)
 """Python starts with these ignored, and a child would inherit that."""
 
@@ -36,11 +37,29 @@ class Process:
         output = "" if self._output is None else _collect(self._output)
         return os.waitstatus_to_exitcode(status), output, _collect(self._errors)
 
+    def end(self, seconds: float) -> tuple[int, str, str]:
+        """Let it end by itself for so many seconds, then end it; return what wait() returns."""
+        import time
 
-def start(arguments: tuple[str, ...], output: int | None = None) -> Process:
-    """Start a program with nothing to read; ``arguments[0]`` is looked up in PATH.
+        for number in (_signal.SIGTERM, _signal.SIGKILL):
+            limit = time.monotonic() + seconds
+            while time.monotonic() < limit:
+                # Without WNOWAIT it would be reaped here, and its number could be another's.
+                if os.waitid(os.P_PID, self._pid, os.WEXITED | os.WNOWAIT | os.WNOHANG):
+                    return self.wait()
+                time.sleep(_POLL_SECONDS)
+            os.kill(self._pid, number)
+            seconds = 1
+        return self.wait()
+
+
+def start(
+    arguments: tuple[str, ...], output: int | None = None, source: int | None = None
+) -> Process:
+    """Start a program; ``arguments[0]`` is looked up in PATH.
 
     ``output`` is a file descriptor that gets its standard output; without, that is collected.
+    ``source`` is one that it reads as standard input; without, there is nothing to read.
     Raises OSError if the program can't be started.
     """
     # Files in memory, unlike pipes, never fill up: the two can be read one after the other.
@@ -52,7 +71,9 @@ def start(arguments: tuple[str, ...], output: int | None = None) -> Process:
             arguments,
             user_environment(),
             file_actions=(
-                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
+                if source is None
+                else (os.POSIX_SPAWN_DUP2, source, 0),
                 (os.POSIX_SPAWN_DUP2, output if collected is None else collected, 1),
                 (os.POSIX_SPAWN_DUP2, errors, 2),
             ),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 
 import pytest
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host import process
@@ -34,6 +35,40 @@ def test_output_elsewhere(tmp_path) -> None:
         assert process.start(("sh", "-c", "echo out"), out.fileno()).wait() == (0, "", "")
         out.seek(0)
         assert out.read() == "out\n"
+
+
+def test_a_conversation() -> None:
+    """Both ends of a program on one socket, its errors apart."""
+    ours, theirs = socket.socketpair()
+    with ours:
+        with theirs:
+            script = "read word; echo $word 2; echo err >&2"
+            started = process.start(("sh", "-c", script), theirs.fileno(), theirs.fileno())
+        ours.sendall(b"1\n")
+        assert ours.makefile().read() == "1 2\n"
+    assert started.wait() == (0, "", "err\n")
+
+
+@pytest.mark.parametrize(
+    ("script", "seconds", "status"),
+    [
+        ("exit 3", 10, 3),
+        ("exec sleep 60", 0, -signal.SIGTERM),
+        ("exec sleep 60", 0.02, -signal.SIGTERM),
+        ("trap '' TERM; echo; sleep 60", 0, -signal.SIGKILL),
+    ],
+)
+def test_end(script: str, seconds: float, status: int) -> None:
+    """Waited for, told to end, killed; reaped in any case."""
+    reader, writer = os.pipe()
+    started = process.start(("sh", "-c", script), writer)
+    os.close(writer)
+    if "trap" in script:
+        os.read(reader, 1)
+    assert started.end(seconds)[0] == status
+    os.close(reader)
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
 
 
 def test_no_program_leaves_nothing_open() -> None:
