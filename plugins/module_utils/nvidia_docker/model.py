@@ -16,6 +16,9 @@ _PCI_BUS_ID = re.compile(
     r"(?:(?P<domain>[0-9a-f]{1,8}):)?(?P<bus>[0-9a-f]{1,2}):(?P<device>[0-9a-f]{1,2})\.(?P<function>[0-7])",
     re.IGNORECASE,
 )
+_DEVICE_NODE = re.compile(
+    r"/dev/nvidia([0-9]{1,4}|ctl|-uvm|-uvm-tools|-modeset|-caps/nvidia-cap[0-9]{1,9})"
+)
 
 
 def sysfs_pci_bus_id(text: str) -> str | None:
@@ -169,6 +172,11 @@ def node_maker(path: str) -> str:
         return "nvidia-smi -L"
     number = path[len("/dev/nvidia") :]
     return f"nvidia-modprobe -c={255 if number == 'ctl' else number}"
+
+
+def is_device_node(path: str) -> bool:
+    """Whether a path is one of the NVIDIA driver's, as another machine may name it."""
+    return _DEVICE_NODE.fullmatch(path) is not None
 
 
 class LinkType(IntEnum):

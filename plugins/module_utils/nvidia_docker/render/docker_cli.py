@@ -10,7 +10,11 @@ parsed by schedulers. The command names the volume driver on the mount itself, b
 
 from __future__ import annotations
 
-from ..injection import VOLUME_DRIVER, Injection
+from collections.abc import Iterable
+
+from ..errors import InvalidInput
+from ..injection import MOUNT_POINT, VOLUME_DRIVER, Injection, Mount, VolumeName
+from ..model import is_device_node
 
 
 def rest_arguments(injection: Injection) -> list[str]:
@@ -26,6 +30,28 @@ def rest_json(injection: Injection) -> dict[str, object]:
         "Volumes": _volumes(injection),
         "Devices": list(injection.device_nodes),
     }
+
+
+def injection_of(words: Iterable[str]) -> Injection:
+    """Read what rest_arguments writes, from a machine that is not trusted.
+
+    Raises InvalidInput or UnknownVolume for any word that is no device node of the NVIDIA driver
+    and no driver volume at its place, read-only, and where there is no device node at all.
+    """
+    nodes, mounts = [], []
+    for word in words:
+        option, _dummy, value = word.partition("=")
+        name, _dummy, place = value.partition(":")
+        if option == "--device" and is_device_node(value):
+            nodes.append(value)
+        elif option == "--volume" and place == f"{MOUNT_POINT}:ro":
+            mounts.append(Mount(str(VolumeName.parse(name)), MOUNT_POINT, VOLUME_DRIVER))
+        elif word != f"--volume-driver={VOLUME_DRIVER}":
+            raise InvalidInput(f"unexpected option {word[:100]!r}")
+    if not nodes:
+        raise InvalidInput("there is no device node")
+    # v1 mounts the volume twice for an image that names it twice; docker refuses that.
+    return Injection() + Injection(device_nodes=tuple(nodes), mounts=tuple(mounts))
 
 
 def run_arguments(injection: Injection) -> list[str]:

@@ -5,6 +5,10 @@
 
 from __future__ import annotations
 
+import pytest
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.errors import (
+    NvidiaDockerError,
+)
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.injection import (
     Injection,
     VolumeName,
@@ -50,3 +54,58 @@ def test_rest_answers_keep_v1s_order() -> None:
         ("Volumes", ["nvidia_driver_375.26:/usr/local/nvidia:ro"]),
         ("Devices", ["/dev/nvidiactl", "/dev/nvidia0"]),
     ]
+
+
+def test_rest_answers_are_read_back() -> None:
+    """The volume driver is the mount's; what is there twice is taken once."""
+    words = docker_cli.rest_arguments(BOTH)
+    assert docker_cli.injection_of(words) == BOTH
+    assert docker_cli.injection_of(words + words) == BOTH
+    assert docker_cli.injection_of(docker_cli.rest_arguments(DEVICES)) == DEVICES
+    caps = ("/dev/nvidia-modeset", "/dev/nvidia0", "/dev/nvidia-caps/nvidia-cap21")
+    assert docker_cli.injection_of([f"--device={node}" for node in caps]).device_nodes == caps
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "",
+        "-v",
+        "ubuntu",
+        "--privileged",
+        "--device",
+        "--device=",
+        "--device=/dev/sda",
+        "--device=/dev/nvidia",
+        "--device=/dev/nvidia-caps",
+        "--device=/dev/nvidia0:/dev/sda",
+        "--device=/dev/sda:/dev/nvidia0",
+        "--device=/dev/nvidia0:rwm",
+        "--device=/dev/nvidia0/../sda",
+        "--device=/dev/nvidia0\n",
+        "--device=/dev/nvidia\N{ARABIC-INDIC DIGIT ONE}",
+        "--device=nvidia.com/gpu=all",
+        "--volume=/:/usr/local/nvidia:ro",
+        "--volume=/nvidia_driver_1:/usr/local/nvidia:ro",
+        "--volume=../nvidia_driver_1:/usr/local/nvidia:ro",
+        "--volume=nvidia_driver_..:/usr/local/nvidia:ro",
+        "--volume=other_1:/usr/local/nvidia:ro",
+        "--volume=nvidia_driver_1:/usr/local/nvidia",
+        "--volume=nvidia_driver_1:/usr/local/nvidia:rw",
+        "--volume=nvidia_driver_1:/usr/local/nvidia:ro,z",
+        "--volume=nvidia_driver_1:/usr/local/bin:ro",
+        "--volume=nvidia_driver_1,x=y:/usr/local/nvidia:ro",
+        "--volume-driver=local",
+        "--mount=type=bind,source=/,target=/host",
+    ],
+)
+def test_hostile_rest_answers(word: str) -> None:
+    """Nothing but driver nodes and the driver volume, read-only, at its place."""
+    with pytest.raises(NvidiaDockerError):
+        docker_cli.injection_of([*docker_cli.rest_arguments(BOTH), word])
+
+
+def test_no_device_in_a_rest_answer() -> None:
+    """A container without GPU would be no answer to who asks for one."""
+    with pytest.raises(NvidiaDockerError, match="no device node"):
+        docker_cli.injection_of(["--volume-driver=nvidia-docker"])
