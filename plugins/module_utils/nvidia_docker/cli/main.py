@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import sys
 
-from ..errors import DockerError, NvidiaDockerError
+from ..errors import DockerError, InvalidInput, NvidiaDockerError
 from ..host.docker import Docker
 from . import docker_command, environment
 
@@ -42,16 +42,22 @@ def main(argv: Sequence[str]) -> int:
     program, words = argv[0], list(argv[1:])
     try:
         settings = environment.read(os.environ)
-        for warning in settings.warnings:
-            _log(program, f"Warning: {warning}")
         client = Docker(settings.docker)
         command = docker_command.find(words, _ask(client))
+        typed = docker_command.find(settings.docker_options).global_options
+        global_options = {**typed, **command.global_options}
+        if os.environ.get("NV_HOST") or os.environ.get("DOCKER_HOST"):
+            from . import engine
+
+            for warning in engine.check(os.environ, global_options):
+                _log(program, f"Warning: {warning}")
         if command.name == "version":
             _print_version()
         if command.image is not None:
             # Our own questions go to the engine that the user's global options name.
             docker = Docker((*settings.docker, *command.questions(words)))
-            added = _options(program, settings, docker, command, words[command.image])
+            reference = words[command.image]
+            added = _options(program, settings, docker, command, reference, global_options)
             words[command.insert : command.insert] = added
         elif command.unknown:
             known = f"neither nvidia-docker nor docker's help knows option {command.unknown}"
@@ -76,6 +82,7 @@ def _options(
     docker: Docker,
     command: docker_command.Command,
     reference: str,
+    global_options: dict[str, str],
 ) -> list[str]:
     """Return what is to be added to a run or create of this image: nothing if it wants no GPU."""
     from . import gpu_request
@@ -85,13 +92,22 @@ def _options(
         _log(program, f"Warning: no GPU is added: {own} asks docker itself for GPUs")
         return []
     question = docker.ask_image(reference)
-    if settings.remote is not None:
+    from . import engine
+
+    try:
+        plugin = engine.plugin(os.environ, global_options)
+    except InvalidInput:
+        # docker mostly says itself what is wrong with its engine; an image without GPU is its own.
+        if _wanted(program, settings, docker, command, question) is None:
+            return []
+        raise
+    if plugin is not None:
         wanted = _wanted(program, settings, docker, command, question)
         if wanted is None:
             return []
         from . import remote
 
-        return remote.options(settings.remote, *wanted)
+        return remote.options(plugin, *wanted)
     # The engine takes as long to answer as NVML takes to tell what is there.
     discovered = _start_discovery()
     wanted = _wanted(program, settings, docker, command, question)

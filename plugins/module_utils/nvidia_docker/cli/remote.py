@@ -5,202 +5,106 @@
 
 from __future__ import annotations
 
-from ..errors import InvalidInput, RemoteError
+import json
+import re
+from urllib.parse import quote
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from http.client import HTTPConnection
+from ..errors import NvidiaDockerError, RemoteError
+from ..injection import Injection
+from ..model import CONTROL_NODES, Device, Driver, Host, sysfs_pci_bus_id
+from ..render.docker_cli import injection_of, run_arguments
+from ..requirement import DRIVER_VOLUME, Image, check
+from ..selection import ALL, NONE
+from .address import Endpoint
+from .connection import Connection, line
 
-    from ..requirement import Image
-
-PLUGIN_PORT = 3476
-_SSH_PORT = 22
-_TIMEOUT_SECONDS = 10
-_MAX_ANSWER_BYTES = 1 << 20
-_HOST_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_")
-_IPV6_CHARACTERS = frozenset("0123456789abcdefABCDEF:.")
-_ANSWERED_OPTIONS = ("--device", "--volume", "--volume-driver", "--mount")
-
-
-class Endpoint:
-    """Where the plugin listens. ``scheme``: ``http``, or ``ssh`` for a plugin behind an SSH server
-    at ``ssh_port``; ``user``: of the SSH server, empty for the default."""
-
-    __slots__ = ("host", "port", "scheme", "ssh_port", "user")
-
-    def __init__(self, scheme: str, user: str, host: str, ssh_port: int, port: int) -> None:
-        self.scheme = scheme
-        self.user = user
-        self.host = host
-        self.ssh_port = ssh_port
-        self.port = port
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{host}:{self.port}"
-
-
-def from_nv_host(uri: str) -> Endpoint | None:
-    """Read ``[(http|ssh)://][user@][host][:ssh-port]:[plugin-port]``; None for a unix socket.
-
-    Raises InvalidInput.
-    """
-    problem = InvalidInput(
-        f"invalid remote host URI in NV_HOST: {_without_user(uri)!r}; "
-        "write [(http|ssh)://][user@][host][:ssh-port]:[plugin-port], as http://gpu1:3476"
-    )
-    return _parse(uri, problem, colon_needed=True)
-
-
-def from_docker_host(uri: str) -> Endpoint | None:
-    """Read docker's own address; the plugin is expected on its port of that machine.
-
-    None for a unix socket. Raises InvalidInput.
-    """
-    problem = InvalidInput(
-        f"invalid remote host URI in DOCKER_HOST: {_without_user(uri)!r}; "
-        "write tcp://host:port, ssh://user@host or unix://socket"
-    )
-    ssh = uri.startswith("ssh://")
-    endpoint = _parse(uri, problem, colon_needed=not ssh)
-    if endpoint is not None:
-        # docker's URL has one port, and it is the SSH server's; v1 took it for the plugin's.
-        if ssh and endpoint.port != PLUGIN_PORT:
-            endpoint.ssh_port = endpoint.port
-        endpoint.port = PLUGIN_PORT
-    return endpoint
+_VERSION = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9}){0,3}")
 
 
 def options(endpoint: Endpoint, image: Image, gpus: tuple[str, ...]) -> list[str]:
     """Ask the other machine's plugin what to add to docker's arguments for this image.
 
-    Raises UnmetRequirement if that machine's driver can't serve the image, RemoteError if the
-    plugin can't be reached, refuses, or answers what is no such option.
+    ``gpus``: identifiers for selection.select, empty for all. Raises UnmetRequirement if that
+    machine can't serve the image, RemoteError if the plugin can't be reached, refuses, or answers
+    what is no GPU or driver volume.
     """
-    if endpoint.scheme == "ssh":
-        raise RemoteError(
-            f"the plugin of {endpoint.host} can't be asked through ssh:// yet: set NV_HOST=http://"
-            f"{endpoint.host}:{PLUGIN_PORT}, or run nvidia-docker on that machine"
-        )
-    from http.client import HTTPConnection
-    from urllib.parse import quote
-
-    from ..requirement import DRIVER_VOLUME
-
-    volumes = image.volumes_needed or (DRIVER_VOLUME,)
-    connection = HTTPConnection(endpoint.host, endpoint.port, timeout=_TIMEOUT_SECONDS)
+    connection = Connection(endpoint)
     try:
-        _check(image, _get(connection, endpoint, "/gpu/info/json"), endpoint)
-        wanted = "+".join(quote(name, safe="") for name in volumes)
-        devices = "+".join(quote(identifier, safe="") for identifier in gpus)
-        answer = _get(connection, endpoint, f"/docker/cli?vol={wanted}&dev={devices}")
+        host = _host(connection.get("/gpu/info/json"), endpoint)
+        # v1's order: a driver that is too old is told before a GPU that is unknown.
+        check(image, host, ())
+        wanted = _query(image.volumes_needed or (DRIVER_VOLUME,))
+        identifiers = () if ALL in gpus or gpus == (NONE,) else _known_to_plugin(gpus, host)
+        answer = connection.get(f"/docker/cli?vol={wanted}&dev={_query(identifiers)}")
     finally:
         connection.close()
-    words = answer.split()
-    if not words or any(word.partition("=")[0] not in _ANSWERED_OPTIONS for word in words):
-        raise RemoteError(
-            f"the plugin at {endpoint} answered what are no devices and volumes: {_line(answer)!r}"
-        )
-    return words
-
-
-def _check(image: Image, info: str, endpoint: Endpoint) -> None:
-    """Check what the image requires; GPU architectures are not known of another machine."""
-    import json
-
-    from ..model import Driver, Host
-    from ..requirement import check
-
     try:
-        version = json.loads(info)["Version"]
-        driver = Driver(version.get("Driver"), version.get("CUDA"), None, None)
-    except (ValueError, LookupError, TypeError, AttributeError):
+        injection = injection_of(answer.split())
+    except NvidiaDockerError as error:
         raise RemoteError(
-            f"the plugin at {endpoint} answered /gpu/info/json with {_line(info)!r}: "
+            f"the plugin at {endpoint} answered what are no GPUs and no driver volume: "
+            f"{line(str(error))}"
+        ) from None
+    if gpus == (NONE,):
+        injection = Injection(
+            tuple(node for node in injection.device_nodes if node in CONTROL_NODES),
+            injection.mounts,
+        )
+    # By node, as the position in the list is no index where a GPU can't be read.
+    check(image, host, [gpu for gpu in host.devices if gpu.node in injection.device_nodes])
+    return run_arguments(injection)
+
+
+def _query(items: tuple[str, ...]) -> str:
+    return "+".join(quote(item, safe="", errors="surrogateescape") for item in items)
+
+
+def _known_to_plugin(identifiers: tuple[str, ...], host: Host) -> tuple[str, ...]:
+    """Return the identifiers with UUIDs for PCI bus ids, which plugins don't know."""
+    uuids = {gpu.pci_bus_id: gpu.uuid for gpu in host.devices}
+    return tuple(uuids.get(sysfs_pci_bus_id(word) or "", word) for word in identifiers)
+
+
+def _host(info: str, endpoint: Endpoint) -> Host:
+    """Read ``/gpu/info/json`` as far as requirements need it."""
+    try:
+        document = json.loads(info)
+        version = document["Version"]
+        driver = Driver(_version(version.get("Driver")), _version(version.get("CUDA")), None, None)
+        gpus = [_gpu(index, gpu) for index, gpu in enumerate(document.get("Devices") or ())]
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        raise RemoteError(
+            f"the plugin at {endpoint} answered /gpu/info/json with {line(info)!r}: "
             "is it nvidia-docker-plugin that listens there?"
         ) from None
-    check(image, Host(driver, (), (), (), (), None), ())
+    devices = tuple(gpu for gpu in gpus if gpu is not None)
+    return Host(driver, devices, (), (), (), None)
 
 
-def _get(connection: HTTPConnection, endpoint: Endpoint, path: str) -> str:
-    from http.client import HTTPException
-
-    try:
-        connection.putrequest("GET", path, skip_host=True, skip_accept_encoding=True)
-        connection.putheader("Host", "plugin")
-        connection.endheaders()
-        response = connection.getresponse()
-        body = response.read(_MAX_ANSWER_BYTES).decode("utf-8", "replace")
-    except (OSError, HTTPException) as error:
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise RemoteError(
-            f"can't ask the plugin at {endpoint}: {reason}; is nvidia-docker-plugin running there?"
-        ) from None
-    if response.status != 200:
-        raise RemoteError(
-            f"{_line(body) or response.reason} (the plugin at {endpoint}, status {response.status})"
-        )
-    return body
-
-
-def _parse(uri: str, problem: InvalidInput, colon_needed: bool) -> Endpoint | None:
-    scheme, separator, rest = uri.partition("://")
-    if not separator:
-        scheme, rest = "tcp", uri
-    if scheme == "unix":
-        return None
-    if scheme not in ("http", "tcp", "ssh"):
-        raise problem
-    for end in "/?#":
-        rest = rest.partition(end)[0]
-    user, _dummy, authority = rest.rpartition("@")
-    host, ports = _split(authority, problem)
-    numbers = ports.split(":")[1:]
-    if len(numbers) > 2 or (colon_needed and authority and not numbers):
-        raise problem
-    if len(numbers) == 2 and not numbers[0]:
-        raise problem
-    return Endpoint(
-        scheme="ssh" if scheme == "ssh" else "http",
-        user=user.partition(":")[0],
-        host=host or "localhost",
-        ssh_port=_port(numbers[0], _SSH_PORT, problem) if len(numbers) == 2 else _SSH_PORT,
-        port=_port(numbers[-1], PLUGIN_PORT, problem) if numbers else PLUGIN_PORT,
+def _gpu(index: int, told: dict[str, object]) -> Device | None:
+    """Return a GPU; None for one whose device node has no minor number."""
+    node, pci = str(told["Path"]), told.get("PCI")
+    minor = re.search(r"[0-9]{1,4}\Z", node)
+    bus_id = sysfs_pci_bus_id(str(pci.get("BusID"))) if isinstance(pci, dict) else None
+    gpu = Device(
+        index=index,
+        uuid=str(told["UUID"]),
+        minor_number=int(minor[0]) if minor else -1,
+        pci_bus_id=bus_id or "",
+        name=str(told.get("Model")),
+        memory_mib=None,
+        compute_capability=_version(told.get("Arch")),
+        brand=None,
+        mig_enabled=False,
+        mig_devices=(),
     )
+    return gpu if gpu.node == node else None
 
 
-def _split(authority: str, problem: InvalidInput) -> tuple[str, str]:
-    """Return host and what follows it, from the first colon on."""
-    if authority.startswith("["):
-        host, closed, ports = authority[1:].partition("]")
-        if (
-            not closed
-            or not host
-            or not set(host) <= _IPV6_CHARACTERS
-            or ports[:1] not in ("", ":")
-        ):
-            raise problem
-        return host, ports
-    host, colon, ports = authority.partition(":")
-    if not set(host) <= _HOST_CHARACTERS:
-        raise problem
-    return host, colon + ports
-
-
-def _port(text: str, default: int, problem: InvalidInput) -> int:
-    if not text:
-        return default
-    if not (text.isascii() and text.isdigit()) or not 0 < int(text) < 65536:
-        raise problem
-    return int(text)
-
-
-def _without_user(uri: str) -> str:
-    """Return the URI without what may hold a password."""
-    return uri.rpartition("@")[2]
-
-
-def _line(text: str) -> str:
-    """Return another machine's text as one short line that does nothing to a terminal."""
-    words = " ".join(text.split())[:300]
-    return "".join(character if character.isprintable() else "?" for character in words)
+def _version(value: object) -> str | None:
+    """Return a version; None for null, as a plugin says of a driver that is not there."""
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str) or not _VERSION.fullmatch(value):
+        raise ValueError(value)
+    return value

@@ -110,7 +110,7 @@ def program(tmp_path: Path) -> Program:
 
 @dataclass
 class Plugin:
-    """Another machine's nvidia-docker-plugin: path -> (status, body)."""
+    """Another machine's nvidia-docker-plugin: path, with or without query -> (status, body)."""
 
     port: int
     answers: dict[str, tuple[int, str]]
@@ -126,7 +126,8 @@ def plugin() -> Iterator[Plugin]:
 
         def do_GET(self) -> None:
             made.requests.append((self.requestline, dict(self.headers.items())))
-            status, body = made.answers[self.path.partition("?")[0]]
+            path = self.path if self.path in made.answers else self.path.partition("?")[0]
+            status, body = made.answers[path]
             self.send_response(status)
             self.send_header("Content-Length", str(len(body.encode())))
             self.end_headers()

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -20,6 +21,12 @@ ADDED = (
     "--volume-driver=nvidia-docker --volume=nvidia_driver_375.26:/usr/local/nvidia:ro "
     "--device=/dev/nvidiactl --device=/dev/nvidia0"
 )
+V1_VOLUME = ADDED.split()[:2]
+MOUNT = (
+    "--mount=type=volume,source=nvidia_driver_375.26,target=/usr/local/nvidia,readonly,"
+    "volume-driver=nvidia-docker"
+)
+OURS = ["--device=/dev/nvidiactl", "--device=/dev/nvidia0", MOUNT]
 LABELLED = {"Labels": {"com.nvidia.volumes.needed": "nvidia_driver"}, "Env": ["PATH=/bin"]}
 MODERN = {"Labels": None, "Env": ["NVIDIA_VISIBLE_DEVICES=all", "NVIDIA_REQUIRE_CUDA=cuda>=7.0"]}
 PLAIN = {"Labels": None, "Env": ["PATH=/bin"]}
@@ -39,6 +46,15 @@ def images_of(recorded: dict[str, str]) -> dict[str, object]:
     return images
 
 
+def without_forced_driver(words: list[str]) -> list[str]:
+    """v1's words but for --volume-driver, which was forced on the user's own volumes too."""
+    if V1_VOLUME[0] not in words:
+        return words
+    start = words.index(V1_VOLUME[0])
+    devices = [word for word in words if word.startswith("--device=")]
+    return [*words[:start], *devices, MOUNT, *words[start + len(V1_VOLUME) + len(devices) :]]
+
+
 @pytest.mark.parametrize("case", GOLDEN["cases"], ids=lambda case: case["case"])
 def test_as_v1(case, program, plugin) -> None:
     """Exit status, output, requests and the final docker command are v1's."""
@@ -49,7 +65,7 @@ def test_as_v1(case, program, plugin) -> None:
     done = program.run(*case["argv"][1:], **environ)
     assert done.returncode == case["exit"], done.stderr
     assert done.stdout == case["stdout"].replace("Docker: 1.0.1", f"Docker: {__version__}")
-    assert program.commands[-1] == case["docker"][1:]
+    assert program.commands[-1] == without_forced_driver(case["docker"][1:])
     assert [line for line, _dummy in plugin.requests] == case.get("http_requests", [])
     assert {headers["Host"] for _dummy, headers in plugin.requests} <= {"plugin"}
 
@@ -140,7 +156,7 @@ def test_options_go_right_before_the_image(program, plugin, image, command) -> N
     for end in ([], ["--"]):
         done = program.run(*command, "-itv/a:/b", *end, "cuda", "-x", NV_GPU="0, 1", **environ)
         assert done.returncode == 0, done.stderr
-        expected = [*command, "-itv/a:/b", *ADDED.split(), *end, "cuda", "-x"]
+        expected = [*command, "-itv/a:/b", *OURS, *end, "cuda", "-x"]
         assert program.commands[-1] == expected
     assert plugin.requests[1][0] == "GET /docker/cli?vol=nvidia_driver&dev=0+1 HTTP/1.1"
 
@@ -150,8 +166,11 @@ def test_options_go_right_before_the_image(program, plugin, image, command) -> N
     [
         ({"/docker/cli": (400, "invalid device: 9\n")}, r"invalid device: 9 \(.*status 400\)"),
         ({"/docker/cli": (500, "")}, r"Internal Server Error \(.*status 500\)"),
-        ({"/docker/cli": (200, "")}, "answered what are no devices and volumes: ''"),
-        ({"/docker/cli": (200, "--privileged")}, "no devices and volumes: '--privileged'"),
+        ({"/docker/cli": (200, "")}, "no GPUs and no driver volume: there is no device node"),
+        (
+            {"/docker/cli": (200, "--privileged")},
+            "no driver volume: unexpected option '--privileged'",
+        ),
         ({"/docker/cli": (400, "\x1b[2J\n")}, r"Error: \?\[2J \("),
         ({"/gpu/info/json": (404, "404 page not found\n")}, "404 page not found"),
         ({"/gpu/info/json": (200, "")}, "nvidia-docker-plugin that listens there"),
@@ -181,15 +200,74 @@ def test_what_a_plugin_refuses(program, plugin, answers, sentence) -> None:
             {"NV_HOST": "http://127.0.0.1:1"},
             "can't ask the plugin at http://127.0.0.1:1: Connection",
         ),
-        ({"DOCKER_HOST": "ssh://me@gpu1"}, "the plugin of gpu1 can't be asked through ssh:// yet"),
+        ({"DOCKER_HOST": "ssh://me@gpu1"}, "the plugin at ssh://gpu1:3476: no route to gpu1; "),
     ],
 )
 def test_no_plugin(program, environ, sentence) -> None:
     """Said when a GPU image needs it; other commands go on."""
     program.answers(images={"cuda": LABELLED})
+    program.stand_in("ssh", "#!/bin/sh\necho no route to gpu1 >&2\nexit 255\n")
     done = program.run("run", "cuda", **environ)
     assert (done.returncode, sentence in done.stderr) == (1, True), done.stderr
     assert program.run("ps", **environ).returncode == 0
+
+
+def docker_folder(program, host: str) -> str:
+    """A folder with the context lab, in use."""
+    folder = program.folder / "config"
+    name = hashlib.sha256(b"lab").hexdigest()
+    path = folder / "contexts" / "meta" / name / "meta.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"Name": "lab", "Endpoints": {"docker": {"Host": host}}}))
+    (folder / "config.json").write_text('{"currentContext":"lab"}')
+    return str(folder)
+
+
+@pytest.mark.parametrize(
+    ("words", "environ"),
+    [
+        (["--context", "lab"], {"DOCKER_CONFIG": "{folder}"}),
+        (["--config={folder}"], {}),
+        ([], {"DOCKER_CONFIG": "{folder}"}),
+        ([], {"DOCKER_CONFIG": "{folder}", "NV_DOCKER": "docker --context=lab"}),
+        (["-H", "ssh://gpu1"], {}),
+        ([], {"NV_DOCKER": "env docker -H ssh://gpu1"}),
+    ],
+)
+def test_the_engines_machine_has_the_gpus(program, words, environ) -> None:
+    """However docker is told where its engine is; an image without GPU needs nobody."""
+    folder = docker_folder(program, "ssh://gpu1")
+    words = [word.format(folder=folder) for word in words]
+    environ = {name: text.format(folder=folder) for name, text in environ.items()}
+    ours = [*words, *environ.get("NV_DOCKER", "").split()[1:]]
+    program.answers(images={"cuda": LABELLED, "ubuntu": PLAIN}, **{"global options": ours})
+    program.stand_in("ssh", "#!/bin/sh\necho no route to gpu1 >&2\nexit 255\n")
+    done = program.run(*words, "run", "cuda", **environ)
+    assert done.returncode == 1
+    assert "the plugin at ssh://gpu1:3476: no route to gpu1; " in done.stderr
+    assert program.run(*words, "run", "ubuntu", **environ).returncode == 0
+
+
+def test_an_engine_that_is_not_known(program) -> None:
+    """No GPU is guessed. docker says itself what is wrong, if something is wrong for docker."""
+    images = {"cuda": LABELLED, "ubuntu": PLAIN}
+    program.answers(images=images, **{"global options": ["--context=gone"]})
+    done = program.run("--context=gone", "run", "cuda", HOME="/nowhere")
+    assert done.returncode == 1
+    assert re.fullmatch(MESSAGE + "Error: docker context 'gone' can't be read, .*\n", done.stderr)
+    assert program.run("--context=gone", "run", "ubuntu", HOME="/nowhere").returncode == 0
+    assert program.run("--context=gone", "ps", HOME="/nowhere").stderr == ""
+    program.answers(engine="context not found", status=1, **{"global options": ["--context=gone"]})
+    done = program.run("--context=gone", "run", "cuda", HOME="/nowhere")
+    assert re.fullmatch(MESSAGE + "Warning: no GPU is added, .* context not found\n", done.stderr)
+    assert (done.returncode, done.stdout) == (1, "(docker output)\n")
+
+
+def test_warning_of_nv_host_alone(program) -> None:
+    """v1's; the container would be on another machine than the GPUs are from."""
+    warning = MESSAGE + "Warning: NV_HOST is set but DOCKER_HOST is not\n"
+    assert re.fullmatch(warning, program.run("ps", NV_HOST="h:", HOME="/nowhere").stderr)
+    assert program.run("-H", "tcp://h", "ps", NV_HOST="h:", HOME="/nowhere").stderr == ""
 
 
 def test_pull(program) -> None:
