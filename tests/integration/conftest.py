@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 HOST = os.environ.get("GPUFLEET_DEMO", "gpufleet-demo")
 FOLDER = ROOT / ".build" / "demo"
+# .dev holds a link ansible_collections/gpufleet/nvidia to the checkout.
+sys.path.insert(0, str(ROOT / ".dev"))
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
