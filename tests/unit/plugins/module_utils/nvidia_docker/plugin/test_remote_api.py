@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -104,6 +105,26 @@ SELECTED = [
 def test_docker_cli(state: State, prefix: str, query: str, body: str) -> None:
     answer = ask(state, f"{prefix}/docker/cli?{query}")
     assert answer == Response(200, body.encode(), TEXT)
+
+
+def recorded_requests() -> list[str]:
+    """What v1's command asked in remote mode, each once; and the form it gives to NV_GPU=0,1."""
+    cases = json.loads((GOLDEN / "cli.json").read_text())["cases"]
+    lines = {line: None for case in cases for line in case.get("http_requests", ())}
+    return [line.split()[1] for line in lines] + ["/docker/cli?vol=nvidia_driver&dev=0+1"]
+
+
+def test_v1s_command_is_served(state: State) -> None:
+    """Which calls every host "plugin"."""
+    answers = {target: ask(state, target, host="plugin") for target in recorded_requests()}
+    assert {target: answer.status for target, answer in answers.items()} == {
+        "/gpu/info/json": 200,
+        "/docker/cli?vol=nvidia_driver&dev=": 200,
+        "/docker/cli?vol=nvidia_driver+other_volume&dev=": 400,
+        "/docker/cli?vol=nvidia_driver&dev=0+1": 200,
+    }
+    two = answers["/docker/cli?vol=nvidia_driver&dev=0+1"].body.decode()
+    assert two == CONTROL + P100 + K80_A
 
 
 REFUSED = [
