@@ -85,6 +85,7 @@ def test_gpus(zoo5, plugin, gpus, asked, minors) -> None:
         ("a&b=c", "a%26b%3Dc"),
         ("#x", "%23x"),
         ("50%", "50%25"),
+        ("../status", "..%2Fstatus"),
         ("GPU 1", "GPU%201"),
         ("\r\nX: y", "%0D%0AX%3A%20y"),
         ("\udcff", "%FF"),
