@@ -341,7 +341,7 @@ TEXT = st.text() | st.sampled_from(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.dictionaries(st.sampled_from(["CUDA", "X", "CUDA_VERSION", "LABEL"]), TEXT))
 def test_a_hostile_image_is_answered(host, texts) -> None:
     """One short sentence of ours, without what a terminal would obey, or none."""
