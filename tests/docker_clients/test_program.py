@@ -11,12 +11,20 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.gpufleet.nvidia.plugins.module_utils import nvidia_docker
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.cli import (
+    client_options,
+    docker_command,
+)
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host.docker import (
+    Docker,
+)
 from ansible_collections.gpufleet.nvidia.tests.docker_clients.arguments import IMAGES, command_line
 from ansible_collections.gpufleet.nvidia.tests.docker_clients.conftest import Client
 from ansible_collections.gpufleet.nvidia.tests.docker_clients.test_arguments import (
@@ -36,6 +44,11 @@ ANSWER = (
     "--volume-driver=nvidia-docker --volume=nvidia_driver_1:/usr/local/nvidia:ro "
     "--device=/dev/nvidiactl --device=/dev/nvidia0"
 )
+DOCKER = """\
+#!/bin/sh
+printf '%s\\0' "$#" "$@" >>'{log}'
+exec '{docker}' "$@"
+"""
 GPU = {"Config": {"Labels": {"com.nvidia.volumes.needed": "nvidia_driver"}, "Env": ["PATH=/bin"]}}
 NO_GPU = {"Config": {"Labels": None, "Env": ["PATH=/bin"]}}
 
@@ -76,11 +89,14 @@ def program(client: Client, plugin: str) -> Run:
     python = os.path.realpath(sys.executable)
     launcher.write_text(LAUNCHER.format(python=python, library=str(library)))
     launcher.chmod(0o755)
+    docker = client.home / "docker"
+    docker.write_text(DOCKER.format(log=client.home / "log", docker=client.path))
+    docker.chmod(0o755)
 
     def run(*words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [launcher, *words],
-            env={**client.environ, "NV_DOCKER": str(client.path), "NV_HOST": plugin},
+            env={**client.environ, "NV_DOCKER": str(docker), "NV_HOST": plugin},
             stdin=client.terminal,
             capture_output=True,
             text=True,
@@ -89,6 +105,19 @@ def program(client: Client, plugin: str) -> Run:
         )
 
     return run
+
+
+def started(client: Client) -> list[list[str]]:
+    """Return the words of each docker that the program started, or became, and forget them."""
+    log = client.home / "log"
+    words = log.read_bytes().decode("utf-8", "surrogateescape").split("\0")[:-1]
+    log.unlink()
+    commands = []
+    while words:
+        end = 1 + int(words[0])
+        commands.append(words[1:end])
+        words = words[end:]
+    return commands
 
 
 def split(body: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -107,8 +136,10 @@ def split(body: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
 
 @pytest.mark.parametrize("image", [GPU, NO_GPU], ids=["gpu", "no-gpu"])
 def test_exactly_ours_more(client: Client, program: Run, image: dict[str, object]) -> None:
-    """Status and output are docker's own, and so is what it asks for: of a GPU image with ours."""
+    """Status and output are docker's own; docker gets what was typed, with ours before a GPU image,
+    and asks for the same container, with ours more."""
     made = 0
+    ask = partial(client_options.ask, Docker((str(client.path),)), client.environ)
     for number in range(COUNT // 16):
         dice = random.Random(f"{SEED} program {number}")
         words = command_line(dice, client.engine.address, str(client.home))
@@ -117,9 +148,15 @@ def test_exactly_ours_more(client: Client, program: Run, image: dict[str, object
         bodies = [split(body) for body in client.engine.creations()]
         done = program(*words)
         assert (done.returncode, done.stdout) == (plain.returncode, plain.stdout), words
+        became = started(client)[-1]
+        place = docker_command.find(words, ask).insert
+        added = became[place : place + len(became) - len(words)]
+        assert [*words[:place], *added, *words[place:]] == became, words
+        assert image is GPU or not added, words
         wanted = image is GPU and "asks docker itself for GPUs" not in done.stderr
         ours = ["/dev/nvidiactl", "/dev/nvidia0", "nvidia_driver_1"] if wanted else []
         expected = [(body, ours) for body, _none in bodies]
+        assert added or not (wanted and bodies), words
         assert [split(body) for body in client.engine.creations()] == expected, words
         made += len(bodies)
     assert made > 0
@@ -130,10 +167,11 @@ def test_exactly_ours_more(client: Client, program: Run, image: dict[str, object
     ["", "--help", "-v", "--version", "help run", "run --help", "ps --help", "nonsense", "-z"],
 )
 def test_what_docker_says_itself(client: Client, program: Run, line: str) -> None:
-    """Status, output and messages."""
+    """Status, output and messages, and one start of docker."""
     plain, done = client.run(*line.split()), program(*line.split())
     told = (done.returncode, done.stdout, done.stderr)
     assert told == (plain.returncode, plain.stdout, plain.stderr)
+    assert started(client) == [line.split()]
     assert client.engine.creations() == []
 
 
