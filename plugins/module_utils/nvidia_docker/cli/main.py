@@ -85,12 +85,14 @@ def _options(
     global_options: dict[str, str],
 ) -> list[str]:
     """Return what is to be added to a run or create of this image: nothing if it wants no GPU."""
-    from . import gpu_request
+    # What few command lines need is not imported before the engine is asked.
+    if any(command.values(name) for name in ("gpus", "runtime", "device")):
+        from . import gpu_request
 
-    own = gpu_request.of_docker(command)
-    if own:
-        _log(program, f"Warning: no GPU is added: {own} asks docker itself for GPUs")
-        return []
+        own = gpu_request.of_docker(command)
+        if own:
+            _log(program, f"Warning: no GPU is added: {own} asks docker itself for GPUs")
+            return []
     question = docker.ask_image(reference)
     from . import engine
 
