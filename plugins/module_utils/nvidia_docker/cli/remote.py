@@ -10,6 +10,7 @@ import re
 from urllib.parse import quote
 
 from ..errors import NvidiaDockerError, RemoteError
+from ..image_environment import complete
 from ..injection import Injection
 from ..model import CONTROL_NODES, Device, Driver, Host, sysfs_pci_bus_id
 from ..render.docker_cli import injection_of, run_arguments
@@ -52,7 +53,7 @@ def options(endpoint: Endpoint, image: Image, gpus: tuple[str, ...]) -> list[str
         )
     # By node, as the position in the list is no index where a GPU can't be read.
     check(image, host, [gpu for gpu in host.devices if gpu.node in injection.device_nodes])
-    return run_arguments(injection)
+    return run_arguments(complete(injection, image))
 
 
 def _query(items: tuple[str, ...]) -> str:

@@ -28,6 +28,11 @@ VOLUME = (
     "--mount=type=volume,source=nvidia_driver_375.26,target=/usr/local/nvidia,readonly,"
     "volume-driver=nvidia-docker"
 )
+PATHS = [
+    "--env=PATH=/usr/local/nvidia/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "--env=LD_LIBRARY_PATH=/usr/local/nvidia/lib:/usr/local/nvidia/lib64",
+]
+"""What an image without the volumes label needs to find the volume."""
 ALL = (2, 0, 1, 3, 4)
 LABEL = {"com.nvidia.volumes.needed": "nvidia_driver"}
 
@@ -102,7 +107,7 @@ def test_identifiers_are_escaped(zoo5, plugin, identifier, asked) -> None:
 @pytest.mark.parametrize(
     ("label", "asked", "outcome"),
     [
-        ("", "nvidia_driver", added(ALL)),
+        ("", "nvidia_driver", [*added(ALL), *PATHS]),
         ("nvidia_driver nvidia_driver", "nvidia_driver+nvidia_driver", added(ALL)),
         ("nvidia_driver foo", "nvidia_driver+foo", "^invalid volume: foo "),
         ("<b>", "%3Cb%3E", "^invalid volume: <b> "),
