@@ -72,8 +72,9 @@ requirements:
   - Python 3.9 or later on the host, root
 notes:
   - The programs are C(nvidia-docker), C(nvidia-docker-plugin), C(nvidia-docker-volume-maker) and
-    C(nvidia-docker-image-reader) in C(/usr/local/bin). A file of that name which this module has not made is never replaced, the
-    module fails.
+    C(nvidia-docker-image-reader) in C(/usr/local/bin). Their manual pages and shell completions are
+    linked in C(/usr/local/share), those for fish in C(/etc/fish/completions). A file of that name
+    which this module has not made is never replaced, the module fails.
   - They run with the Python that Ansible uses on the host, or, from a virtual environment, with the
     Python that this was made from.
 seealso:
@@ -144,6 +145,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.nvidia_docker.errors import NvidiaDockerError
 from ..module_utils.nvidia_docker.host import programs, release, service
+from ..module_utils.nvidia_docker.host.layout import SOCKETS
 from ..module_utils.nvidia_docker.host.owned_file import TextFile
 
 ARGUMENTS: dict[str, Any] = {
@@ -217,10 +219,10 @@ def sockets_to_restart(
     if not units or (
         running is not None
         and not running.inactive_sockets
-        and all(units[name] == old.get(name) for name in programs.SOCKETS)
+        and all(units[name] == old.get(name) for name in SOCKETS)
     ):
         return ()
-    return programs.SOCKETS
+    return SOCKETS
 
 
 def _units(state: programs.State) -> dict[str, TextFile]:
@@ -246,6 +248,15 @@ def difference(before: programs.State, after: programs.State) -> list[dict[str, 
                 "after_header": str(file.path),
                 "before": found.text if found else "",
                 "after": file.text,
+            }
+        )
+    for link in (one for one in after.links if one not in before.links):
+        parts.append(
+            {
+                "before_header": "/dev/null",
+                "after_header": str(link.path),
+                "before": "",
+                "after": f"-> {link.target}\n",
             }
         )
     return [part for part in parts if part["before"] != part["after"]]

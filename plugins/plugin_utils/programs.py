@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..module_utils.nvidia_docker.host.layout import SHARED
 from ..module_utils.nvidia_docker.host.release import PACKAGE, ProgramsError
 
 FOLDER = Path(__file__).resolve().parents[1] / "module_utils" / PACKAGE
@@ -15,8 +16,8 @@ VENDORED = ("h11/__init__.py", "prometheus_client/__init__.py", "pynvml.py")
 
 
 def read_files(folder: Path = FOLDER) -> dict[str, bytes]:
-    """Return name in the release and content of each file that a host needs: the Python files and
-    the licences of those that are not ours.
+    """Return name in the release and content of each file that a host needs: the Python files, the
+    licences of those that are not ours, manual pages and completions.
 
     Raises ProgramsError if the vendored packages are not there.
     """
@@ -28,6 +29,7 @@ def read_files(folder: Path = FOLDER) -> dict[str, bytes]:
             "or use the built collection"
         )
     paths = [*folder.rglob("*.py"), *(vendor / "licenses").glob("*.txt")]
+    paths += [folder / "share" / name for name in SHARED]
     return {
         f"{PACKAGE}/{path.relative_to(folder).as_posix()}": path.read_bytes()
         for path in sorted(paths)

@@ -55,6 +55,8 @@ def test_the_programs_work_where_they_are_unpacked(staged, host, on_host) -> Non
         assert "GPU 0: " in listed.stdout
         version = on_host(f"{bin_folder}/nvidia-docker-plugin -v").stdout
         assert version.startswith("NVIDIA Docker plugin: ")
+        page = on_host("cat /opt/gpufleet-test/share/man/man1/nvidia-docker.1").stdout
+        assert ".TH NVIDIA-DOCKER 1" in page
         assert on_host(f"grep -r {folder} /opt/gpufleet-test", ok=False).returncode == 1
     finally:
         on_host("rm -rf /opt/gpufleet-test")
@@ -65,6 +67,7 @@ def test_uninstall_removes_what_install_made(staged, tmp_path) -> None:
     folder = staged("/usr")
     other = folder / "usr/bin/other"
     other.write_text("")
+    assert (folder / "usr/share/man/man1/nvidia-docker.1").is_symlink()
     done = make("uninstall", PREFIX="/usr", DESTDIR=str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert [path for path in folder.rglob("*") if not path.is_dir()] == [other]

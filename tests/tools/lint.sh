@@ -7,6 +7,8 @@ set -euo pipefail
 . "$(dirname "$0")/steps.sh"
 PATH=$root/.venv/bin:$PATH
 command -v shellcheck >/dev/null || "$root/tests/hosts/packages.sh" shellcheck
+command -v mandoc >/dev/null || "$root/tests/hosts/packages.sh" mandoc
+share=plugins/module_utils/nvidia_docker/share
 failed=0
 
 check() { quietly "$@" || failed=1; }
@@ -17,7 +19,8 @@ check "ruff check" ruff check .
 check "ruff format" ruff format --check .
 check "mypy" mypy plugins/module_utils/nvidia_docker
 check "yamllint" yamllint --strict .
-check "shellcheck" shellcheck --external-sources "${scripts[@]}"
+check "shellcheck" shellcheck --external-sources "${scripts[@]}" "$share"/bash-completion/completions/*
+check "mandoc" mandoc -T lint -W warning "$share"/man/man*/*
 check "antsibull-changelog lint" antsibull-changelog lint
 
 # The two below follow links and leave folders behind: they get a copy.

@@ -73,8 +73,8 @@ def install(units: Path) -> None:
     programs.install(where, target, files)
     if not where.staged:
         service.make_user()
-    for file in target.files:
-        print(file.path)
+    for made in (*target.files, *target.links):
+        print(made.path)
 
 
 def uninstall() -> None:

@@ -1,7 +1,8 @@
 # Copyright (c) 2026 the gpufleet.nvidia authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Text files of ours in folders of others: a mark tells them apart, a crash leaves none half."""
+"""Text files and links of ours in folders of others: a mark in a file, or where a link leads, tells
+them apart; a crash leaves none half."""
 
 from __future__ import annotations
 
@@ -25,6 +26,32 @@ class TextFile:
     path: Path
     text: str
     mode: int
+
+
+@dataclass(frozen=True)
+class Link:
+    """A symbolic link as it is or shall be; one that leads elsewhere is not ours."""
+
+    path: Path
+    target: str
+
+    @property
+    def exists(self) -> bool:
+        return os.path.islink(self.path) and os.readlink(self.path) == self.target
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether there is something else in its place."""
+        return os.path.lexists(self.path) and not self.exists
+
+    def make(self) -> None:
+        """Put the link in place at once, over whatever was there."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        new = beside(self.path)
+        delete(new)
+        os.symlink(self.target, new)
+        os.replace(new, self.path)
+        sync_directory(self.path.parent)
 
 
 def is_ours(path: Path) -> bool:

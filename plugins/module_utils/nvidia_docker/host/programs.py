@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """The programs on a host: releases beside each other, a link that names the current one, a launcher
-per program, the units and the user of the plugin.
+per program, links to manual pages and completions, the units and the user of the plugin.
 
 Every change is made beside and renamed; who changes holds a lock. A run that is killed leaves the
 old release running, and the next run clears up.
@@ -19,23 +19,10 @@ from pathlib import Path
 
 from . import owned_file, release
 from .durable import sync_directory
-from .owned_file import MARK, TextFile, beside, delete
+from .layout import PROGRAMS, UNITS, USER, Layout
+from .owned_file import MARK, Link, TextFile, beside, delete
 from .release import PACKAGE, ProgramsError
 
-SERVICE = "nvidia-docker-plugin.service"
-HELPERS = ("nvidia-docker-volume-maker", "nvidia-docker-image-reader")
-SOCKETS = (*(f"{name}.socket" for name in HELPERS), "nvidia-docker-plugin.socket")
-"""Units that hold the service's sockets; they have to be there before it."""
-UNITS = (*SOCKETS, SERVICE, *(f"{name}@.service" for name in HELPERS))
-USER = "nvidia-docker"
-"""Runs the plugin (v1's name)."""
-PROGRAMS = {
-    "nvidia-docker": ("cli.main", "main", "sys.argv"),
-    "nvidia-docker-plugin": ("plugin.main", "main", "sys.argv[1:]"),
-    "nvidia-docker-volume-maker": ("plugin.helpers", "make_volume", "sys.argv[1:]"),
-    "nvidia-docker-image-reader": ("plugin.helpers", "read_image", "sys.argv[1:]"),
-}
-"""Name of a program; module of the package and function that it runs, and what that is given."""
 # -I: no environment variable, no user folder. -S: no site, a quarter of the interpreter's start-up.
 # The link is read once: a program that runs during a switch goes on importing its own release. The
 # path is appended: most imports are the standard library's.
@@ -58,50 +45,6 @@ _KERNEL_LINE = 127
 
 
 @dataclass(frozen=True)
-class Layout:
-    """Where things lie on a host, below ``root``."""
-
-    root: Path = Path("/")
-    prefix: str = "usr/local"
-    """Below ``root``."""
-    staged: bool = False
-    """``root`` is not there when the programs run, as in a package that is being built."""
-
-    def at_run(self, path: Path) -> str:
-        """Return where the programs will see a path of this layout."""
-        return str(Path("/") / path.relative_to(self.root)) if self.staged else str(path)
-
-    @property
-    def library(self) -> Path:
-        return self.root / self.prefix / "lib/nvidia-docker"
-
-    @property
-    def releases(self) -> Path:
-        return self.library / "releases"
-
-    @property
-    def current(self) -> Path:
-        return self.library / "current"
-
-    @property
-    def units(self) -> tuple[Path, ...]:
-        return tuple(self.root / "etc/systemd/system" / name for name in UNITS)
-
-    @property
-    def user(self) -> Path:
-        """sysusers.d(5): how the plugin's user is made."""
-        return self.root / f"etc/sysusers.d/{USER}.conf"
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        return (*self.launchers, *self.units, self.user)
-
-    @property
-    def launchers(self) -> tuple[Path, ...]:
-        return tuple(self.root / self.prefix / "bin" / name for name in PROGRAMS)
-
-
-@dataclass(frozen=True)
 class State:
     """What is on a host, or shall be."""
 
@@ -112,6 +55,7 @@ class State:
     problem: str | None
     """Why the current release can't be trusted."""
     files: tuple[TextFile, ...]
+    links: tuple[Link, ...]
 
 
 def wanted(
@@ -133,7 +77,7 @@ def wanted(
             raise ProgramsError(f"units: give the text of {', '.join(UNITS)}, and of no other")
         files.append(TextFile(layout.user, f"{MARK}\n{_USER_LINE}\n", 0o644))
         files += [TextFile(path, f"{MARK}\n{units[path.name]}", 0o644) for path in layout.units]
-    return State(digest, version, interpreter, None, tuple(files))
+    return State(digest, version, interpreter, None, tuple(files), layout.links)
 
 
 def _launcher(layout: Layout, path: Path, interpreter: str) -> TextFile:
@@ -158,9 +102,10 @@ def look(layout: Layout, target: State) -> State:
     """
     _refuse_foreign(layout, target)
     files = tuple(file for file in map(owned_file.read, (f.path for f in target.files)) if file)
+    links = tuple(link for link in target.links if link.exists)
     name = _current(layout)
     if name is None:
-        return State("", "", "", None, files)
+        return State("", "", "", None, files, links)
     found = release.read(layout.releases / name)
     return State(
         release=name,
@@ -168,6 +113,7 @@ def look(layout: Layout, target: State) -> State:
         interpreter=found.interpreter if found else "",
         problem=problem(layout, target) if name == target.release else None,
         files=files,
+        links=links,
     )
 
 
@@ -196,12 +142,16 @@ def install(
         for file in target.files:
             if owned_file.read(file.path) != file:
                 owned_file.write(file)
+        for link in target.links:
+            if not link.exists:
+                link.make()
         _prune(layout, target.release, previous, in_use)
 
 
 def ours(layout: Layout) -> tuple[Path, ...]:
     """Return what ``remove`` would remove: files and folders that this module made."""
     mine = [path for path in layout.files if owned_file.is_ours(path)]
+    mine += [link.path for link in layout.links if link.exists]
     mine += [path for path in (layout.current, layout.releases) if os.path.lexists(path)]
     if layout.library.is_dir() and not any(_of_others(layout)):
         mine.append(layout.library)
@@ -213,10 +163,12 @@ def remove(layout: Layout) -> None:
     if not ours(layout):
         return
     with _locked(layout):
-        for path in layout.files:
-            if owned_file.is_ours(path):
-                path.unlink()
-                sync_directory(path.parent)
+        mine = [path for path in layout.files if owned_file.is_ours(path)]
+        mine += [link.path for link in layout.links if link.exists]
+        for path in mine:
+            path.unlink()
+            sync_directory(path.parent)
+        for path in (*layout.files, *(link.path for link in layout.links)):
             delete(beside(path))
         for path in (layout.current, beside(layout.current), layout.releases):
             delete(path)
@@ -231,6 +183,7 @@ def _of_others(layout: Layout) -> Iterator[Path]:
 
 def _refuse_foreign(layout: Layout, target: State) -> None:
     foreign = [file.path for file in target.files if owned_file.is_foreign(file.path)]
+    foreign += [link.path for link in target.links if link.is_foreign]
     if os.path.lexists(layout.current) and not layout.current.is_symlink():
         foreign.append(layout.current)
     if foreign:

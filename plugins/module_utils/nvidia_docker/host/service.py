@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ..errors import NvidiaDockerError
 from . import process
-from .programs import SERVICE, SOCKETS, USER, Layout
+from .layout import SERVICE, SOCKETS, USER, Layout
 
 _PROPERTIES = ("Id", "ActiveState", "LoadState", "MainPID", "NeedDaemonReload", "Listen")
 _ADDRESS = re.compile(r"(?P<host>[0-9.]*|localhost|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})")

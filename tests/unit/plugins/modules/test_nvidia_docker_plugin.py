@@ -12,11 +12,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host.layout import (
+    SOCKETS,
+)
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host.owned_file import (
+    Link,
     TextFile,
 )
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host.programs import (
-    SOCKETS,
     State,
 )
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host.service import (
@@ -28,9 +31,10 @@ LAUNCHER = TextFile(Path("/usr/local/bin/nvidia-docker"), "#!/usr/bin/python3\n"
 FOLDER = Path("/etc/systemd/system")
 UNIT = TextFile(FOLDER / "nvidia-docker-plugin.service", "[Service]\n", 0o644)
 SOCKET_FILES = tuple(TextFile(FOLDER / name, "[Socket]\n", 0o644) for name in SOCKETS)
-TARGET = State("b" * 64, "2", "/usr/bin/python3", None, (LAUNCHER, *SOCKET_FILES, UNIT))
+LINK = Link(Path("/usr/local/share/man/man1/nvidia-docker.1"), "/usr/local/lib/page")
+TARGET = State("b" * 64, "2", "/usr/bin/python3", None, (LAUNCHER, *SOCKET_FILES, UNIT), (LINK,))
 RUNNING = Service(True, True, 1, "b" * 64, False, (), ())
-BARE = State("", "", "", None, ())
+BARE = State("", "", "", None, (), ())
 
 
 @pytest.mark.parametrize(
@@ -79,11 +83,12 @@ def test_sockets_to_restart(
 
 
 def test_difference_of_a_bare_host_shows_every_file() -> None:
-    """The release, each launcher, the unit."""
+    """The release, each launcher, the unit, where a link leads."""
     parts = module.difference(BARE, TARGET)
-    assert [part["before"] for part in parts] == [""] * 6
+    assert [part["before"] for part in parts] == [""] * 7
     assert parts[0]["after"].startswith("release: bbbb")
-    assert [part["after"] for part in parts[1:]] == [file.text for file in TARGET.files]
+    expected = [file.text for file in TARGET.files]
+    assert [part["after"] for part in parts[1:]] == [*expected, f"-> {LINK.target}\n"]
 
 
 def test_difference_shows_what_differs_only() -> None:
@@ -95,6 +100,8 @@ def test_difference_shows_what_differs_only() -> None:
     assert "problem: a.py is damaged\n" in part["before"]
     assert "/usr/local/bin/nvidia-docker: mode 0644\n" in part["before"]
     assert "/usr/local/bin/nvidia-docker: mode 0755\n" in part["after"]
+    (part,) = module.difference(replace(TARGET, links=()), TARGET)
+    assert part["after_header"] == str(LINK.path)
     assert module.difference(TARGET, TARGET) == []
 
 

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host import release
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host.layout import (
+    SHARED,
+)
 from ansible_collections.gpufleet.nvidia.plugins.plugin_utils import programs
 
 
@@ -26,6 +29,8 @@ def folder(tmp_path: Path) -> Path:
         "_vendor/h11/__init__.py": "",
         "_vendor/prometheus_client/__init__.py": "",
         "_vendor/licenses/h11-0.16.0.txt": "The MIT License\n",
+        "share/notes.md": "not for hosts\n",
+        **{f"share/{name}": "" for name in SHARED},
     }
     for name, text in contents.items():
         path = tmp_path / "nvidia_docker" / name
@@ -34,7 +39,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "nvidia_docker"
 
 
-def test_python_files_and_licences_are_shipped(folder: Path) -> None:
+def test_python_files_licences_and_shared_files_are_shipped(folder: Path) -> None:
     """And nothing else that lies in the folder."""
     assert sorted(programs.read_files(folder)) == [
         "nvidia_docker/__init__.py",
@@ -44,7 +49,15 @@ def test_python_files_and_licences_are_shipped(folder: Path) -> None:
         "nvidia_docker/_vendor/prometheus_client/__init__.py",
         "nvidia_docker/_vendor/pynvml.py",
         "nvidia_docker/cli/main.py",
+        *sorted(f"nvidia_docker/share/{name}" for name in SHARED),
     ]
+
+
+def test_every_shared_file_is_listed() -> None:
+    """One that is not would stay on the controller."""
+    share = programs.FOLDER / "share"
+    files = {path.relative_to(share).as_posix() for path in share.rglob("*") if path.is_file()}
+    assert files == set(SHARED)
 
 
 def test_archive_depends_on_content_alone(folder: Path) -> None:

@@ -18,6 +18,10 @@ from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host
     programs,
     release,
 )
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host.layout import (
+    SHARED,
+    SOCKETS,
+)
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host.release import (
     ProgramsError,
 )
@@ -45,6 +49,7 @@ def files_of(version: str) -> dict[str, bytes]:
         + b"    print('maker', __version__, *argv)\n    return 0\n\n"
         + b"def read_image(argv):\n    print('reader', *argv)\n    return 0\n",
         f"{package}/_vendor/vendored.py": b"",
+        **{f"{package}/share/{name}": f"{name} {version}\n".encode() for name in SHARED},
     }
 
 
@@ -83,7 +88,7 @@ def tree(root: Path) -> dict[str, str]:
 def test_a_bare_host_gets_the_programs_the_units_and_the_user(layout: programs.Layout) -> None:
     """They run, with the arguments as given, and return their exit status."""
     target = target_of(layout, "1")
-    assert programs.look(layout, target) == programs.State("", "", "", None, ())
+    assert programs.look(layout, target) == programs.State("", "", "", None, (), ())
     install(layout, "1")
     assert programs.look(layout, target) == target
     assert run(layout, "nvidia-docker", "run", "-it") == "cli 1 run -it\n"
@@ -96,6 +101,10 @@ def test_a_bare_host_gets_the_programs_the_units_and_the_user(layout: programs.L
     for unit in layout.units:
         assert unit.read_text() == f"{owned_file.MARK}\n[Service]\n"
     assert layout.user.read_text().splitlines()[1].startswith("u nvidia-docker ")
+    pages = {link.path: link.path.read_text() for link in layout.links}
+    assert sorted(pages.values()) == sorted(f"{name} 1\n" for name in SHARED)
+    assert layout.root / "usr/local/share/man/man1/nvidia-docker.1" in pages
+    assert layout.root / "etc/fish/completions/nvidia-docker.fish" in pages
 
 
 def test_programs_ignore_the_environment_of_the_user(
@@ -139,6 +148,25 @@ def test_the_release_that_runs_is_kept(layout: programs.Layout) -> None:
     digests = {version: install(layout, version).release for version in "12"}
     install(layout, "3", in_use=digests["1"])
     assert digests["1"] in {path.name for path in layout.releases.iterdir()}
+
+
+def test_a_switch_brings_its_manual_pages(layout: programs.Layout) -> None:
+    """At once with the programs."""
+    install(layout, "1")
+    install(layout, "2")
+    assert {link.path.read_text()[-3:] for link in layout.links} == {" 2\n"}
+
+
+def test_a_package_s_links_lead_to_where_it_is_unpacked(tmp_path: Path) -> None:
+    """And not to where it is built."""
+    staged = programs.Layout(tmp_path, "usr", staged=True)
+    install(staged, "1")
+    page = tmp_path / "usr/share/man/man1/nvidia-docker.1"
+    assert os.readlink(page) == (
+        "/usr/lib/nvidia-docker/current/nvidia_docker/share/man/man1/nvidia-docker.1"
+    )
+    programs.remove(staged)
+    assert tree(tmp_path) == {}
 
 
 def test_a_running_program_goes_on_with_its_release(layout: programs.Layout) -> None:
@@ -193,6 +221,7 @@ DAMAGE = {
     "unit": lambda layout: layout.units[0].write_text(f"{owned_file.MARK}\n[Unit]\n"),
     "no unit": lambda layout: layout.units[-1].unlink(),
     "no user": lambda layout: layout.user.unlink(),
+    "no manual page": lambda layout: layout.links[0].path.unlink(),
     "link": lambda layout: layout.current.unlink(),
     "dangling link": lambda layout: (
         layout.current.unlink(),
@@ -231,6 +260,7 @@ OURS = {
     "nvidia-docker-plugin": lambda layout: layout.launchers[1],
     "unit": lambda layout: layout.units[2],
     "user": lambda layout: layout.user,
+    "manual page": lambda layout: layout.links[0].path,
     "current": lambda layout: layout.current,
 }
 
@@ -400,9 +430,7 @@ def test_two_runs_at_once_wait_for_each_other(layout: programs.Layout) -> None:
     assert programs.look(layout, target) == target
 
 
-@pytest.mark.parametrize(
-    "units", [{}, {**UNITS, "../x.service": ""}, dict.fromkeys(programs.SOCKETS, "")]
-)
+@pytest.mark.parametrize("units", [{}, {**UNITS, "../x.service": ""}, dict.fromkeys(SOCKETS, "")])
 def test_units_are_ours_all_of_them_and_no_other(
     layout: programs.Layout, units: dict[str, str]
 ) -> None:

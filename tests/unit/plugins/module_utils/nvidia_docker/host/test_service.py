@@ -18,7 +18,7 @@ from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.erro
     NvidiaDockerError,
 )
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host import (
-    programs,
+    layout,
     service,
 )
 
@@ -90,17 +90,17 @@ def other() -> Iterator[tuple[int, int]]:
 
 def test_a_running_unit_tells_the_release_it_runs(tmp_path: Path, systemctl: Path) -> None:
     """By its working directory, which systemd resolved when it started."""
-    layout = programs.Layout(tmp_path)
-    folder = layout.releases / DIGEST
+    where = layout.Layout(tmp_path)
+    folder = where.releases / DIGEST
     folder.mkdir(parents=True)
     with subprocess.Popen(
         [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, cwd=folder
     ) as it:
         systemctl.write_text(
-            f"MainPID={it.pid}\nId={programs.SERVICE}\nLoadState=loaded\nActiveState=active\n"
+            f"MainPID={it.pid}\nId={layout.SERVICE}\nLoadState=loaded\nActiveState=active\n"
             f"NeedDaemonReload=no{SOCKETS}"
         )
-        assert service.ask(layout) == service.Service(
+        assert service.ask(where) == service.Service(
             exists=True,
             active=True,
             main_pid=it.pid,
@@ -128,8 +128,8 @@ def test_a_running_unit_tells_the_release_it_runs(tmp_path: Path, systemctl: Pat
 )
 def test_states_of_the_unit(tmp_path: Path, systemctl: Path, said: str, expected: str) -> None:
     """e: systemd knows it; a: it runs; r: its file is newer than what systemd has read."""
-    systemctl.write_text(f"{said}\nId={programs.SERVICE}{SOCKETS}")
-    found = service.ask(programs.Layout(tmp_path))
+    systemctl.write_text(f"{said}\nId={layout.SERVICE}{SOCKETS}")
+    found = service.ask(layout.Layout(tmp_path))
     assert found is not None
     flags = zip("ear", (found.exists, found.active, found.needs_reload), strict=True)
     assert "".join(letter if flag else "-" for letter, flag in flags) == expected
@@ -139,7 +139,7 @@ def test_states_of_the_unit(tmp_path: Path, systemctl: Path, said: str, expected
 @pytest.mark.parametrize(
     ("old", "new", "inactive", "reload"),
     [
-        ("ActiveState=active", "ActiveState=inactive", list(programs.SOCKETS), False),
+        ("ActiveState=active", "ActiveState=inactive", list(layout.SOCKETS), False),
         ("LoadState=loaded", "LoadState=not-found", [], False),
         ("NeedDaemonReload=no", "NeedDaemonReload=yes", [], True),
     ],
@@ -149,9 +149,9 @@ def test_states_of_the_sockets(
 ) -> None:
     """A socket that does not listen counts for no address."""
     systemctl.write_text(
-        f"MainPID=0\nId={programs.SERVICE}\nNeedDaemonReload=no{SOCKETS.replace(old, new)}"
+        f"MainPID=0\nId={layout.SERVICE}\nNeedDaemonReload=no{SOCKETS.replace(old, new)}"
     )
-    found = service.ask(programs.Layout(tmp_path))
+    found = service.ask(layout.Layout(tmp_path))
     assert found is not None
     assert (list(found.inactive_sockets), found.needs_reload) == (inactive, reload)
     assert ("127.0.0.1:3476" in found.listens) is not bool(inactive)
@@ -160,10 +160,10 @@ def test_states_of_the_sockets(
 def test_no_systemd_is_no_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No systemctl, or one that can't reach systemd."""
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert service.ask(programs.Layout(tmp_path)) is None
+    assert service.ask(layout.Layout(tmp_path)) is None
     (tmp_path / "systemctl").write_text("#!/bin/sh\nexit 1\n")
     (tmp_path / "systemctl").chmod(0o755)
-    assert service.ask(programs.Layout(tmp_path)) is None
+    assert service.ask(layout.Layout(tmp_path)) is None
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "", "0.0.0.0"])
