@@ -1,0 +1,92 @@
+# Copyright (c) 2026 the gpufleet.nvidia authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is imported before the first docker is started: each module adds to every docker command."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ansible_collections.gpufleet.nvidia.plugins.module_utils import nvidia_docker
+
+PACKAGE = Path(next(iter(nvidia_docker.__path__)))
+OURS = {
+    "nvidia_docker",
+    "nvidia_docker.cli",
+    "nvidia_docker.cli.docker_command",
+    "nvidia_docker.cli.environment",
+    "nvidia_docker.cli.main",
+    "nvidia_docker.errors",
+    "nvidia_docker.host",
+    "nvidia_docker.host.docker",
+    "nvidia_docker.host.process",
+}
+# os and what it consists of, and the start of every file; os.execvpe has warnings (0.4 ms).
+STANDARD_LIBRARY = {
+    "__future__",
+    "_collections_abc",
+    "_stat",
+    "abc",
+    "collections",
+    "collections.abc",
+    "genericpath",
+    "os",
+    "os.path",
+    "posixpath",
+    "stat",
+    "warnings",
+}
+# Python itself tells when a program is about to be started, or to be become.
+PROGRAM = """
+import sys
+at_start = set(sys.modules)
+
+def tell(event, arguments):
+    if event in ("os.posix_spawn", "os.exec"):
+        names = sorted(set(sys.modules) - at_start)
+        sys.stdout.write(" ".join([event, *names]))
+        sys.stdout.flush()
+        sys.modules["os"]._exit(0)
+
+sys.addaudithook(tell)
+sys.path.append({library!r})
+from nvidia_docker.cli.main import main
+sys.exit(main(["nvidia-docker", *sys.argv[1:]]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "event"),
+    [
+        (["ps", "-a"], "os.exec"),
+        (["--context", "lab", "compose", "up"], "os.exec"),
+        (["run", "-itv/a:/b", "--name=x", "cuda", "ls"], "os.posix_spawn"),
+        (["container", "create", "cuda"], "os.posix_spawn"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value[0],
+)
+def test_nothing_else_is_imported_before_docker_starts(tmp_path, words, event) -> None:
+    """Neither for what docker does alone, nor before the engine is asked for an image."""
+    docker = tmp_path / "docker"
+    docker.write_text("#!/bin/sh\nexit 1\n")
+    docker.chmod(0o755)
+    done = subprocess.run(
+        [
+            os.path.realpath(sys.executable),
+            "-ISc",
+            PROGRAM.format(library=str(PACKAGE.parent)),
+            *words,
+        ],
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin", "NV_GPU": "0"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    first, *imported = done.stdout.split()
+    assert first == event
+    assert {name for name in imported if name.startswith("nvidia_docker")} == OURS
+    assert {name for name in imported if not name.startswith("nvidia_docker")} <= STANDARD_LIBRARY
