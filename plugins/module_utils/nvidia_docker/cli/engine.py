@@ -42,8 +42,7 @@ def check(environ: Mapping[str, str], options: Mapping[str, str]) -> tuple[str, 
     if docker_host and "host" not in options and not options.get("context"):
         address.from_docker_host(docker_host, "DOCKER_HOST")
         if ":" not in docker_host:
-            # docker would take the name alone. v1 did not, and a forgotten NV_HOST-like colon is
-            # better told than guessed.
+            # docker takes a name alone for tcp:// and port 2375; v1 refused it, as it does here.
             raise InvalidInput(
                 f"invalid remote host URI in DOCKER_HOST: {docker_host!r}; "
                 f"write tcp://{docker_host}:2375"
