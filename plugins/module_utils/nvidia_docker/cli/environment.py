@@ -35,5 +35,18 @@ def read(environ: Mapping[str, str]) -> Settings:
     """Return the settings. NV_GPU is split at blanks and commas, NV_DOCKER at white space."""
     return Settings(
         docker=tuple(environ.get("NV_DOCKER", "").split()) or ("docker",),
-        gpus=tuple(item for item in environ.get("NV_GPU", "").replace(",", " ").split(" ") if item),
+        gpus=_gpus(environ.get("NV_GPU", "")),
     )
+
+
+def _gpus(text: str) -> tuple[str, ...]:
+    """Return the identifiers in NV_GPU, signed indexes as v1's number parser took them."""
+    items = [item for item in text.replace(",", " ").split(" ") if item]
+    return tuple(item[1:] if _is_signed_index(item) else item for item in items)
+
+
+def _is_signed_index(item: str) -> bool:
+    digits = item[1:]
+    if not (digits.isascii() and digits.isdigit()):
+        return False
+    return item[0] == "+" or (item[0] == "-" and not digits.strip("0"))

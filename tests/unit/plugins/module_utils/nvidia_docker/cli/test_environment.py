@@ -31,10 +31,12 @@ def test_defaults() -> None:
         ("0:1", ("0:1",)),
         ("0\t1", ("0\t1",)),
         ("0;1", ("0;1",)),
+        ("+1,-0 -00", ("1", "0", "00")),
+        ("-1,+,-,+-1,+²", ("-1", "+", "-", "+-1", "+²")),
     ],
 )
 def test_nv_gpu(text: str, gpus: tuple[str, ...]) -> None:
-    """Blanks and commas separate, nothing else does."""
+    """Blanks and commas separate, nothing else does; a sign is taken as v1 took it."""
     assert read({"NV_GPU": text}).gpus == gpus
 
 
