@@ -14,8 +14,9 @@ import binascii
 import difflib
 import json
 import re
+import shlex
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus
@@ -162,6 +163,55 @@ def values(name: str, expected: object, got: object) -> Item:
 def lines(name: str, expected: Iterable[str], got: Iterable[str]) -> Item:
     """Compare texts line by line."""
     return Item(name, Content(tuple(expected)), Content(tuple(got)))
+
+
+def gpus(words: Iterable[str]) -> tuple[str, ...]:
+    """Return the options of a docker command that are device nodes of GPUs."""
+    return tuple(filter(_GPU.fullmatch, words))
+
+
+def command(words: Sequence[str] | None, selects: bool) -> Iterator[str]:
+    """Yield a docker command word by word as a shell takes them; selected GPUs are a set.
+
+    ``None``: no docker was to be seen.
+    """
+    if words is None:
+        yield "(docker is not started)"
+        return
+    sorted_gpus = iter(sorted(gpus(words)))
+    for word in words:
+        shown = next(sorted_gpus) if selects and _GPU.fullmatch(word) else word
+        yield shlex.quote(shown).replace("\n", "\\n")
+
+
+def error(text: str) -> Iterator[str]:
+    """Yield the lines of a command's standard error from ``Error:`` on, without program and time.
+
+    A stack trace is the line that begins one.
+    """
+    _before, found, after = text.partition("Error:")
+    for line in (found + after).splitlines():
+        shown = _LOG_PREFIX.sub("", line)
+        if shown != "(stack trace follows)":
+            yield shown
+        if shown in _STACK_TRACES:
+            return
+
+
+_LOG_PREFIX = re.compile(r"^\S+ \| [0-9Y]{4}/[0-9M]{2}/[0-9D]{2} [0-9H]{2}:[0-9M]{2}:[0-9S]{2} ")
+_STACK_TRACES = ("goroutine 1 [running]:", "Traceback (most recent call last):")
+
+
+def variables(environment: Mapping[str, str]) -> list[str]:
+    """Return an environment as lines."""
+    return [f"{name}={value}" for name, value in sorted(environment.items())]
+
+
+def requests(sent: Iterable[tuple[str, Mapping[str, str]]]) -> Iterator[str]:
+    """Yield request lines, each with its headers after it."""
+    for line, headers in sent:
+        yield line
+        yield from (f"  {name}: {value}" for name, value in sorted(headers.items()))
 
 
 def usages(name: str, expected: tuple[str, str], got: tuple[str, str]) -> Item:

@@ -85,12 +85,13 @@ class Table:
     def knows(self, item: str, changes: tuple[str, ...]) -> bool:
         """Whether each change is one of those at items of this name, in whatever recording.
 
-        It may be of another GPU or process: the numbers of list members do not count.
+        It may be of another GPU, process or driver: the numbers of list members and the driver's
+        version in a volume's name do not count.
         """
         known = {
             change
             for place, row in self._by_place.items()
-            if place[1] == item and row.like is None
+            if _subject(place[1]) == _subject(item) and row.like is None
             for change in _split(row.changes)
         }
         return known.issuperset(_split(changes))
@@ -100,7 +101,14 @@ class Table:
         return tuple(self._by_place)
 
 
-_NUMBER = re.compile(r"\[[0-9]+\]")
+_NUMBER = re.compile(r"(?<=\[)[0-9]+(?=\])|(?<=nvidia_driver_)[0-9]+(\.[0-9]+)+")
+_OF_ANY_COMMAND_LINE = re.compile(r".*: (docker|environment|requests)")
+
+
+def _subject(item: str) -> str:
+    """Return the name of an item, without that of a command line where it does not matter."""
+    found = _OF_ANY_COMMAND_LINE.fullmatch(item)
+    return found[1] if found else item
 
 
 def _split(changes: tuple[str, ...]) -> list[tuple[str, ...]]:
@@ -110,7 +118,7 @@ def _split(changes: tuple[str, ...]) -> list[tuple[str, ...]]:
     for line in changes:
         if (previous == "+" and line[0] == "-") or not parts:
             parts.append(())
-        parts[-1] += (_NUMBER.sub("[]", line),)
+        parts[-1] += (_NUMBER.sub("", line),)
         previous = line[0]
     return parts
 

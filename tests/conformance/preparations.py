@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -95,6 +96,17 @@ def _nothing(machine: Machine) -> None:
     """The root has no ``which``: nothing looks for it."""
 
 
+NO_UVM_TOOLS = "no /dev/nvidia-uvm-tools"
+
+
+def _no_uvm_tools(machine: Machine) -> None:
+    """As with drivers before it: their nvidia-modprobe does not make it."""
+    machine.path("/dev/nvidia-uvm-tools").unlink()
+    modprobe = machine.path("/usr/bin/nvidia-modprobe")
+    modprobe.write_text(f"#!{os.path.realpath(sys.executable)} -IS\n")
+    modprobe.chmod(0o755)
+
+
 CASES: dict[str, Callable[[Machine], None]] = {
     "nvidia-smi is a shell script": _script_for_nvidia_smi,
     "libnvidia-tls without an ABI note": _tls_without_note,
@@ -109,6 +121,7 @@ CASES: dict[str, Callable[[Machine], None]] = {
     "bad ld.so.cache": _bad_cache,
     "libnvidia-ml.so.1 not found by the loader": Machine.move_nvml_out_of_the_way,
     "volume-driver-partial-accepted.json": _incomplete_volume,
+    NO_UVM_TOOLS: _no_uvm_tools,
 }
 
 _MADE_DIRECTORY = re.compile(r"nvidia_driver/[^ ,]+(?= \(empty\))")

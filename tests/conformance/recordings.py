@@ -18,6 +18,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import command_lines
 import compare
 import preparations
 from compare import Content, Item
@@ -190,6 +191,11 @@ class Replay:
                 for item in items:
                     yield Item(f"{name}: {item.name}", item.expected, item.got)
 
+    def commands(self, path: Path) -> Iterator[Item]:
+        """cli*.json: command lines of nvidia-docker."""
+        recording = json.loads(path.read_text(encoding="utf-8"))
+        yield from command_lines.replay(recording, self._machine)
+
 
 _Kind = Callable[[Replay, Path], Iterator[Item]]
 _KINDS: dict[str, _Kind | None] = {
@@ -199,8 +205,7 @@ _KINDS: dict[str, _Kind | None] = {
     r"volume-driver-[^.]*\.json": Replay.session,
     r"volume-create-failures\.json": Replay.failures,
     r"plugin-startup\.json": Replay.starts,
-    # The command nvidia-docker with a docker stand-in: a function as those above.
-    r"cli\.json": None,
+    r"cli[^.]*\.json": Replay.commands,
 }
 """By file name; the first that fits."""
 

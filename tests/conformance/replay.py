@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the gpufleet.nvidia authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Replays recordings of nvidia-docker 1.0.1 against our running plugin (make conformance).
+"""Replays recordings of nvidia-docker 1.0.1 with our command and running plugin (make conformance).
 
 replay.py [--counts FILE] [--differences FILE] [FOLDER]: the status is 1 if something differs
 without a row in the table of what is fixed on purpose, or a row is not met.

@@ -48,7 +48,7 @@ print(int(suite.get("tests")) - int(suite.get("skipped")) - bad, bad)' "$report"
   [ "$status" -eq 0 ] || [ "${counts#* }" -gt 0 ] || failed=$((failed + 1))
 }
 
-# Recordings of v1 against the plugin.
+# Recordings of v1 against the plugin and the command.
 conformance() {
   local counts=$build/conformance.counts status=0 passed_here failed_here
   rm -f "$counts"

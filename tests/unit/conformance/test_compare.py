@@ -123,6 +123,52 @@ def test_a_usage_is_compared_by_its_flags() -> None:
     assert compare.changes(item.expected, item.got) == ("- stdout: it 1", "+ stdout: it 2")
 
 
+def test_selected_gpus_of_a_docker_command_are_a_set() -> None:
+    words = [
+        "docker",
+        "--device=/dev/nvidiactl",
+        *(f"--device=/dev/nvidia{n}" for n in (2, 0)),
+        "a",
+    ]
+    order = [*words[:2], words[3], words[2], words[4]]
+    assert list(compare.command(words, selects=True)) == list(compare.command(order, selects=True))
+    assert list(compare.command(words, selects=False)) == words
+    # The control node and everything else stays where it is.
+    moved = [words[0], *words[2:4], words[1], words[4]]
+    assert list(compare.command(words, selects=True)) != list(compare.command(moved, selects=True))
+
+
+def test_every_word_of_a_docker_command_is_a_line() -> None:
+    assert list(compare.command(["docker", "", "9\n", "a b"], selects=False)) == [
+        "docker",
+        "''",
+        "'9\\n'",
+        "'a b'",
+    ]
+    assert list(compare.command(None, selects=False)) != list(compare.command([], selects=False))
+
+
+def test_standard_error_is_compared_from_the_error_on() -> None:
+    prefix = "nvidia-docker | 2026/01/31 12:00:00 "
+    assert list(compare.error(f"{prefix}Warning: a\n{prefix}Error: b\nc\n")) == ["Error: b", "c"]
+    assert list(compare.error(f"{prefix}runtime error: b\n")) == []
+    recorded = "x | YYYY/MM/DD HH:MM:SS "
+    trace = f"{recorded}Error: b\n{recorded}goroutine 1 [running]:\n(stack trace follows)\n"
+    assert list(compare.error(trace)) == ["Error: b", "goroutine 1 [running]:"]
+    ours = f'{prefix}Error: b\nTraceback (most recent call last):\n  File "x", line 1\n'
+    assert list(compare.error(ours)) == ["Error: b", "Traceback (most recent call last):"]
+
+
+def test_requests_are_compared_with_their_headers() -> None:
+    sent = [("GET /a HTTP/1.1", {"Host": "plugin", "Accept": "x"}), ("GET /b HTTP/1.1", {})]
+    assert list(compare.requests(sent)) == [
+        "GET /a HTTP/1.1",
+        "  Accept: x",
+        "  Host: plugin",
+        "GET /b HTTP/1.1",
+    ]
+
+
 def test_every_row_says_why_and_differs() -> None:
     for row in fixed_on_purpose.read():
         assert row.title and row.reason.endswith((".", ")"))
@@ -159,3 +205,18 @@ def test_a_row_counts_elsewhere_for_the_same_lines_only() -> None:
     assert not table.knows("GET /a", ("- A[1].B: 0", "+ A[1].B: 8"))
     assert not table.knows("GET /a", ("- A[1].B: 1", "+ A[1].B: 7"))
     assert not table.knows("GET /a", ("- D: 1",))
+
+
+def test_a_row_counts_elsewhere_for_another_command_line_and_driver() -> None:
+    changes = ("- --volume-driver=x", "+ --mount=source=nvidia_driver_375.26,y")
+    places = (("cli.json", "one: docker"), ("cli.json", "one: stderr"))
+    difference = fixed_on_purpose.Difference(places, changes, None)
+    table = fixed_on_purpose.Table((fixed_on_purpose.Row("a", "b.", (difference,)),))
+    other = tuple(line.replace("375.26", "550.54.15") for line in changes)
+    for lines in (changes, other):
+        assert table.knows("two: docker", lines)
+        # What another command line says may be wrong.
+        assert not table.knows("two: stderr", lines)
+        assert table.knows("one: stderr", lines)
+        assert not table.knows("two: environment", lines)
+    assert not table.knows("two: docker", (*changes, "+ --privileged"))

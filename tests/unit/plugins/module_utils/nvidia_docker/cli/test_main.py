@@ -10,64 +10,24 @@ import json
 import os
 import re
 import subprocess
-from pathlib import Path
 
 import pytest
-from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker import __version__
 
-GOLDEN = json.loads((Path(__file__).parents[5] / "golden" / "v1" / "cli.json").read_text())
 INFO = '{"Version":{"Driver":"375.26","CUDA":"8.0"},"Devices":[]}\n'
 ADDED = (
     "--volume-driver=nvidia-docker --volume=nvidia_driver_375.26:/usr/local/nvidia:ro "
     "--device=/dev/nvidiactl --device=/dev/nvidia0"
 )
-V1_VOLUME = ADDED.split()[:2]
 MOUNT = (
     "--mount=type=volume,source=nvidia_driver_375.26,target=/usr/local/nvidia,readonly,"
     "volume-driver=nvidia-docker"
 )
 OURS = ["--device=/dev/nvidiactl", "--device=/dev/nvidia0", MOUNT]
 LABELLED = {"Labels": {"com.nvidia.volumes.needed": "nvidia_driver"}, "Env": ["PATH=/bin"]}
+CUDA_LABELLED = {"Labels": {**LABELLED["Labels"], "com.nvidia.cuda.version": "8.0.61"}}
 MODERN = {"Labels": None, "Env": ["NVIDIA_VISIBLE_DEVICES=all", "NVIDIA_REQUIRE_CUDA=cuda>=7.0"]}
 PLAIN = {"Labels": None, "Env": ["PATH=/bin"]}
 MESSAGE = r"\S*nvidia-docker \| \d{4}/\d\d/\d\d \d\d:\d\d:\d\d "
-
-
-def images_of(recorded: dict[str, str]) -> dict[str, object]:
-    """The recordings' docker_conf as what docker image inspect answers."""
-    images: dict[str, dict[str, dict[str, str]]] = {}
-    for key, value in recorded.items():
-        kind, rest = key.split(".", 1)
-        if kind == "image":
-            images.setdefault(rest, {"Labels": {}})
-        else:
-            image, label = rest.split(".", 1)
-            images.setdefault(image, {"Labels": {}})["Labels"][label] = value
-    return images
-
-
-def without_forced_driver(words: list[str]) -> list[str]:
-    """v1's words but for --volume-driver, which was forced on the user's own volumes too."""
-    if V1_VOLUME[0] not in words:
-        return words
-    start = words.index(V1_VOLUME[0])
-    devices = [word for word in words if word.startswith("--device=")]
-    return [*words[:start], *devices, MOUNT, *words[start + len(V1_VOLUME) + len(devices) :]]
-
-
-@pytest.mark.parametrize("case", GOLDEN["cases"], ids=lambda case: case["case"])
-def test_as_v1(case, program, plugin) -> None:
-    """Exit status, output, requests and the final docker command are v1's."""
-    program.answers(images=images_of(GOLDEN["docker_conf"]))
-    for path, answer in case.get("server_answers", {}).items():
-        plugin.answers[path] = (answer["status"], answer["body"])
-    environ = {key: text.replace("13999", str(plugin.port)) for key, text in case["env"].items()}
-    done = program.run(*case["argv"][1:], **environ)
-    assert done.returncode == case["exit"], done.stderr
-    assert done.stdout == case["stdout"].replace("Docker: 1.0.1", f"Docker: {__version__}")
-    assert program.commands[-1] == without_forced_driver(case["docker"][1:])
-    assert [line for line, _dummy in plugin.requests] == case.get("http_requests", [])
-    assert {headers["Host"] for _dummy, headers in plugin.requests} <= {"plugin"}
 
 
 def inherited() -> int:
@@ -183,7 +143,7 @@ def test_options_go_right_before_the_image(program, plugin, image, command) -> N
 )
 def test_what_a_plugin_refuses(program, plugin, answers, sentence) -> None:
     """A status and a body are never taken for docker's arguments."""
-    program.answers(images=images_of(GOLDEN["docker_conf"]))
+    program.answers(images={"nvidia/cuda": CUDA_LABELLED})
     plugin.answers = {"/gpu/info/json": (200, INFO), "/docker/cli": (200, ADDED), **answers}
     host = f"127.0.0.1:{plugin.port}"
     done = program.run("run", "nvidia/cuda", NV_HOST=host, DOCKER_HOST="tcp://h:1")
