@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the gpufleet.nvidia authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The command nvidia-docker, run in the root of a recording, where docker is the stand-in."""
+"""The command nvidia-docker, run in the root of a recording, where docker and ssh are stand-ins."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import docker_stand_in
+import ssh_stand_in
 from machine import Machine
 from recorded_driver import below
 
 PROGRAM = "/usr/local/bin/nvidia-docker"
 
-_DOCKER = "/usr/local/bin/docker"
 _TIMEOUT_S = 30
 
 
@@ -37,11 +37,12 @@ class Outcome:
 
 
 def install(machine: Machine) -> None:
-    """Put the docker stand-in into a machine's root."""
-    text = Path(docker_stand_in.__file__).read_text(encoding="utf-8")
-    docker = below(machine.folder, _DOCKER)
-    docker.write_text(f"#!{os.path.realpath(sys.executable)} -IS\n{text}", encoding="utf-8")
-    docker.chmod(0o755)
+    """Put the stand-ins for docker and ssh into a machine's root."""
+    for name, module in (("docker", docker_stand_in), ("ssh", ssh_stand_in)):
+        text = Path(str(module.__file__)).read_text(encoding="utf-8")
+        program = below(machine.folder, f"/usr/local/bin/{name}")
+        program.write_text(f"#!{os.path.realpath(sys.executable)} -IS\n{text}", encoding="utf-8")
+        program.chmod(0o755)
 
 
 def run(
@@ -57,14 +58,18 @@ def run(
     conf = {**docker_conf, "parent": os.getpid()}
     (folder / docker_stand_in.CONF).write_text(json.dumps(conf))
     # Not preexec_fn: commands run side by side, started by threads.
-    done = subprocess.run(
-        ["unshare", f"--root={machine.folder}", PROGRAM, *arguments],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        env={**machine.environment, docker_stand_in.FOLDER: f"/tmp/{name}", **environment},
-        timeout=_TIMEOUT_S,
-        check=False,
-    )
+    command = ["unshare", f"--root={machine.folder}", PROGRAM, *arguments]
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            env={**machine.environment, docker_stand_in.FOLDER: f"/tmp/{name}", **environment},
+            timeout=_TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise SystemExit(f"Error: 'nvidia-docker {' '.join(arguments)}' does not end") from None
     calls = _calls(folder / docker_stand_in.CALLS)
     become = [call for call in calls if call["kind"] == docker_stand_in.BECOME]
     return Outcome(
