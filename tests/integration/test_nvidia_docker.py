@@ -121,6 +121,25 @@ def test_completes_file_names_without_docker(completed, no_packaged_completion, 
         on_host("rm -r /opt/no-docker")
 
 
+# In zsh nothing but a terminal completes. Ctrl-A, Ctrl-E: to the start and the end of the line.
+IN_ZSH = r"""
+zmodload zsh/zpty
+zpty shell zsh -f -i
+zpty -w shell 'autoload -Uz compinit; compinit -u -D; bindkey "^I" complete-word'
+zpty -w shell $'nvidia-docker inspe\t\x01print -r -- "typed: <\x05>"'
+zpty -w shell exit
+while zpty -r shell line; do print -r -- $line; done
+"""
+
+
+def test_completes_in_other_shells(on_host) -> None:
+    """fish and zsh find theirs where they look by themselves."""
+    on_host("apt-get install -qq --no-install-recommends fish zsh")
+    assert on_host("fish -c 'complete -C \"nvidia-docker ru\"'").stdout.startswith("run\t")
+    typed = on_host(f"timeout 60 zsh <<'END'\n{IN_ZSH}\nEND").stdout
+    assert re.search(r"^typed: <nvidia-docker inspect ?>", typed, re.MULTILINE), typed
+
+
 def test_the_installed_manual_pages_can_be_read(on_host) -> None:
     """The links lead to the pages of the current release."""
     pages = on_host(
