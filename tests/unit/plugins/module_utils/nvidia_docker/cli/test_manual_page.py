@@ -14,7 +14,7 @@ from ansible_collections.gpufleet.nvidia.plugins.module_utils import nvidia_dock
 PACKAGE = Path(next(iter(nvidia_docker.__path__)))
 PAGE = PACKAGE / "share" / "man" / "man1" / "nvidia-docker.1"
 ENVIRONMENT = re.compile(r"^\.SH ENVIRONMENT\n(.*?)^\.SH ", re.MULTILINE | re.DOTALL)
-NAMED = re.compile(r"^\.TP\n\.B ([A-Z_]+)$", re.MULTILINE)
+NAMED = re.compile(r"^\.T[PQ]\n\.B ([A-Z_]+)$", re.MULTILINE)
 
 
 def variables_read() -> set[str]:
