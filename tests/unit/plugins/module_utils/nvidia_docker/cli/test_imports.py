@@ -25,6 +25,8 @@ OURS = {
     "nvidia_docker.host.docker",
     "nvidia_docker.host.process",
 }
+OPTIONS = "nvidia_docker.cli.docker_options"
+REQUEST = "nvidia_docker.cli.gpu_request"
 # os and what it consists of, and the start of every file; os.execvpe has warnings (0.4 ms).
 STANDARD_LIBRARY = {
     "__future__",
@@ -60,16 +62,16 @@ sys.exit(main(["nvidia-docker", *sys.argv[1:]]))
 
 
 @pytest.mark.parametrize(
-    ("words", "event"),
+    ("words", "event", "more"),
     [
-        (["ps", "-a"], "os.exec"),
-        (["--context", "lab", "compose", "up"], "os.exec"),
-        (["run", "-itv/a:/b", "--name=x", "cuda", "ls"], "os.posix_spawn"),
-        (["container", "create", "cuda"], "os.posix_spawn"),
+        (["ps", "-a"], "os.exec", set()),
+        (["--context", "lab", "compose", "up"], "os.exec", {OPTIONS}),
+        (["run", "-itv/a:/b", "--name=x", "cuda", "ls"], "os.posix_spawn", {OPTIONS, REQUEST}),
+        (["container", "create", "cuda"], "os.posix_spawn", {REQUEST}),
     ],
-    ids=lambda value: value if isinstance(value, str) else value[0],
+    ids=["pass-through", "global option", "run with options", "create without"],
 )
-def test_nothing_else_is_imported_before_docker_starts(tmp_path, words, event) -> None:
+def test_nothing_else_is_imported_before_docker_starts(tmp_path, words, event, more) -> None:
     """Neither for what docker does alone, nor before the engine is asked for an image."""
     docker = tmp_path / "docker"
     docker.write_text("#!/bin/sh\nexit 1\n")
@@ -88,5 +90,5 @@ def test_nothing_else_is_imported_before_docker_starts(tmp_path, words, event) -
     )
     first, *imported = done.stdout.split()
     assert first == event
-    assert {name for name in imported if name.startswith("nvidia_docker")} == OURS
+    assert {name for name in imported if name.startswith("nvidia_docker")} == OURS | more
     assert {name for name in imported if not name.startswith("nvidia_docker")} <= STANDARD_LIBRARY
