@@ -67,8 +67,8 @@ def test_other_commands_are_dockers_own(on_host) -> None:
 
 
 WRONG = [
-    ("NV_GPU=99 nvidia-docker run --rm {image} true", "unknown GPU '99'"),
-    ("NV_GPU=GPU-zz nvidia-docker run --rm {image} true", "unknown GPU 'GPU-zz'"),
+    ("NV_GPU=99 nvidia-docker run --rm {image} true", "invalid device: 99: "),
+    ("NV_GPU=GPU-zz nvidia-docker run --rm {image} true", "invalid device: GPU-zz: "),
     ("nvidia-docker run --rm {newer} true", "unsupported CUDA version: driver "),
     ("docker volume create -d nvidia-docker nvidia_driver_1.2", "1.2"),
     ("docker volume create -d nvidia-docker other", "bad volume format: other"),

@@ -26,8 +26,11 @@ class UnknownDevice(InvalidInput):
         self.known = known
         self.hint = hint
         has = ", ".join(known) if known else "no GPU"
+        # v1's words come first.
+        clear = identifier.isprintable() and identifier.split() == [identifier]
+        shown = identifier if clear else repr(identifier)
         super().__init__(
-            f"unknown GPU {identifier!r}: {hint or 'it names no device of this host'}; "
+            f"invalid device: {shown}: {hint or 'it names no device of this host'}; "
             f"this host has {has}"
         )
 

@@ -143,7 +143,7 @@ def _wanted(
     docker is to go on without GPU."""
     from . import gpu_request
 
-    found = _image(program, docker, command, question)
+    found = _image(docker, command, question)
     if found is None:
         return None
     image = gpu_request.in_container(found, command.values("env"), os.environ)
@@ -151,16 +151,12 @@ def _wanted(
     return None if gpus is None or not image.is_gpu_image else (image, gpus)
 
 
-def _image(
-    program: str, docker: Docker, command: docker_command.Command, question: ImageQuery
-) -> Image | None:
-    """Return the image, pulled if it must be, or None if docker is to go on without it."""
-    try:
-        image = question.answer()
-    except DockerError as error:
-        # docker itself fails for the same reason, or tells what it does.
-        _log(program, f"Warning: no GPU is added, docker can't tell about the image: {error}")
-        return None
+def _image(docker: Docker, command: docker_command.Command, question: ImageQuery) -> Image | None:
+    """Return the image, pulled if it must be, or None if docker is to go on without it.
+
+    Raises DockerError if docker can't tell: the container could be started without its GPU.
+    """
+    image = question.answer()
     pull = command.value("pull")
     if image is None and pull == "never":
         return None

@@ -44,7 +44,9 @@ def test_identifiers_name_devices_in_nvml_order(host, identifiers, uuids) -> Non
 
 
 REFUSED = ["9", "-1", "+1", "", " 0", "0,1", "*", "void", "gpu-8", "GPU-b78a", "GPU-zz"]
-REFUSED += ["MIG-a", "0:0", "3:2", "0000:09:00.0", "4294967296", "0x1", "all ", "GPU"]
+REFUSED += ["MIG-a", "0:0", "3:2", "0000:09:00.0", "4294967296", "0x1", "all ", "GPU", "\x1b[2J"]
+UNCLEAR = ["", " 0", "all ", "\x1b[2J"]
+"""Whose ends would not be seen, or that a terminal would obey."""
 
 
 @pytest.mark.parametrize("identifier", REFUSED)
@@ -52,7 +54,8 @@ def test_an_identifier_that_names_nothing_or_two_is_refused(host, identifier) ->
     """The sentence names the identifier and what the host has."""
     with pytest.raises(UnknownDevice) as caught:
         select(host, [identifier])
-    assert repr(identifier) in str(caught.value)
+    shown = repr(identifier) if identifier in UNCLEAR else identifier
+    assert str(caught.value).startswith(f"invalid device: {shown}: ")
     assert "0 (GPU-836c)" in str(caught.value)
 
 

@@ -66,10 +66,17 @@ sys.exit(main(["nvidia-docker", *sys.argv[1:]]))
     [
         (["ps", "-a"], "os.exec", set()),
         (["--context", "lab", "compose", "up"], "os.exec", {OPTIONS}),
-        (["run", "-itv/a:/b", "--name=x", "cuda", "ls"], "os.posix_spawn", {OPTIONS, REQUEST}),
-        (["container", "create", "cuda"], "os.posix_spawn", {REQUEST}),
+        (["run", "-itv/a:/b", "--name=x", "cuda", "ls"], "os.posix_spawn", {OPTIONS}),
+        (["run", "--runtime=runc", "cuda"], "os.posix_spawn", {OPTIONS, REQUEST}),
+        (["container", "create", "cuda"], "os.posix_spawn", set()),
     ],
-    ids=["pass-through", "global option", "run with options", "create without"],
+    ids=[
+        "pass-through",
+        "global option",
+        "run with options",
+        "run with a runtime",
+        "create without",
+    ],
 )
 def test_nothing_else_is_imported_before_docker_starts(tmp_path, words, event, more) -> None:
     """Neither for what docker does alone, nor before the engine is asked for an image."""

@@ -101,7 +101,7 @@ def test_driver_without_gpu(host: Host) -> None:
 
 def test_unknown_gpu(host: Host) -> None:
     """The sentence names it and what there is."""
-    with pytest.raises(UnknownDevice, match=r"unknown GPU '9': .* has 0 \(GPU-836c\)"):
+    with pytest.raises(UnknownDevice, match=r"invalid device: 9: .* has 0 \(GPU-836c\)"):
         options(lambda: host, LABELLED, ("9",))
 
 

@@ -23,6 +23,11 @@ MOUNT = (
     "volume-driver=nvidia-docker"
 )
 OURS = ["--device=/dev/nvidiactl", "--device=/dev/nvidia0", MOUNT]
+PATHS = [
+    "--env=PATH=/usr/local/nvidia/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "--env=LD_LIBRARY_PATH=/usr/local/nvidia/lib:/usr/local/nvidia/lib64",
+]
+"""What an image without labels needs to find the volume."""
 LABELLED = {"Labels": {"com.nvidia.volumes.needed": "nvidia_driver"}, "Env": ["PATH=/bin"]}
 CUDA_LABELLED = {"Labels": {**LABELLED["Labels"], "com.nvidia.cuda.version": "8.0.61"}}
 MODERN = {"Labels": None, "Env": ["NVIDIA_VISIBLE_DEVICES=all", "NVIDIA_REQUIRE_CUDA=cuda>=7.0"]}
@@ -116,7 +121,8 @@ def test_options_go_right_before_the_image(program, plugin, image, command) -> N
     for end in ([], ["--"]):
         done = program.run(*command, "-itv/a:/b", *end, "cuda", "-x", NV_GPU="0, 1", **environ)
         assert done.returncode == 0, done.stderr
-        expected = [*command, "-itv/a:/b", *OURS, *end, "cuda", "-x"]
+        paths = PATHS if image is MODERN else []
+        expected = [*command, "-itv/a:/b", *OURS, *paths, *end, "cuda", "-x"]
         assert program.commands[-1] == expected
     assert plugin.requests[1][0] == "GET /docker/cli?vol=nvidia_driver&dev=0+1 HTTP/1.1"
 
@@ -209,7 +215,7 @@ def test_the_engines_machine_has_the_gpus(program, words, environ) -> None:
 
 
 def test_an_engine_that_is_not_known(program) -> None:
-    """No GPU is guessed. docker says itself what is wrong, if something is wrong for docker."""
+    """No GPU is guessed. What is wrong for docker is said in docker's words."""
     images = {"cuda": LABELLED, "ubuntu": PLAIN}
     program.answers(images=images, **{"global options": ["--context=gone"]})
     done = program.run("--context=gone", "run", "cuda", HOME="/nowhere")
@@ -219,8 +225,8 @@ def test_an_engine_that_is_not_known(program) -> None:
     assert program.run("--context=gone", "ps", HOME="/nowhere").stderr == ""
     program.answers(engine="context not found", status=1, **{"global options": ["--context=gone"]})
     done = program.run("--context=gone", "run", "cuda", HOME="/nowhere")
-    assert re.fullmatch(MESSAGE + "Warning: no GPU is added, .* context not found\n", done.stderr)
-    assert (done.returncode, done.stdout) == (1, "(docker output)\n")
+    assert re.fullmatch(MESSAGE + "Error: context not found\n", done.stderr)
+    assert (done.returncode, done.stdout) == (1, "")
 
 
 def test_warning_of_nv_host_alone(program) -> None:
@@ -261,12 +267,13 @@ def test_pull_fails(program) -> None:
 
 
 def test_engine_down(program) -> None:
-    """docker itself says so, with its own exit status; a lost GPU is never silent."""
+    """As in v1 docker's sentence, and status 1: a container is never started without its GPU."""
     program.answers(engine="Cannot connect to the Docker daemon at unix:///x.", status=125)
     done = program.run("run", "cuda")
-    assert (done.returncode, done.stdout) == (125, "(docker output)\n")
-    assert re.fullmatch(MESSAGE + "Warning: no GPU is added, .* Cannot connect .*\n", done.stderr)
-    assert program.commands[-1] == ["run", "cuda"]
+    assert (done.returncode, done.stdout) == (1, "")
+    sentence = "Error: Cannot connect to the Docker daemon at unix:///x[.]\n"
+    assert re.fullmatch(MESSAGE + sentence, done.stderr)
+    assert len(program.commands) == 1
 
 
 @pytest.mark.parametrize("words", [["ps"], ["run", "cuda"]])
@@ -284,9 +291,8 @@ def is_added(words: list[str], before: list[str], after: list[str]) -> bool:
     """Whether docker got GPUs between what was typed, and nothing else."""
     start, end = len(before), len(words) - len(after)
     added = words[start:end]
-    kinds = {word.partition("=")[0] for word in added}
     typed = words[:start] == before and words[end:] == after
-    return typed and "--device" in kinds <= {"--device", "--mount", "--volume", "--volume-driver"}
+    return typed and added in (OURS, [*OURS, *PATHS])
 
 
 HELP = """\

@@ -110,7 +110,7 @@ def test_docker_cli(state: State, prefix: str, query: str, body: str) -> None:
 def recorded_requests() -> list[str]:
     """What v1's command asked in remote mode, each once; and the form it gives to NV_GPU=0,1."""
     cases = json.loads((GOLDEN / "cli.json").read_text())["cases"]
-    lines = {line: None for case in cases for line in case.get("http_requests", ())}
+    lines = {one["line"]: None for case in cases for one in case.get("http_requests", ())}
     return [line.split()[1] for line in lines] + ["/docker/cli?vol=nvidia_driver&dev=0+1"]
 
 
@@ -121,6 +121,7 @@ def test_v1s_command_is_served(state: State) -> None:
         "/gpu/info/json": 200,
         "/docker/cli?vol=nvidia_driver&dev=": 200,
         "/docker/cli?vol=nvidia_driver+other_volume&dev=": 400,
+        "/docker/cli?vol=nvidia_driver&dev=9": 400,
         "/docker/cli?vol=nvidia_driver&dev=0+1": 200,
     }
     two = answers["/docker/cli?vol=nvidia_driver&dev=0+1"].body.decode()
