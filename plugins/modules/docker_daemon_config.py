@@ -116,7 +116,11 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.nvidia_docker import daemon_json, daemon_json_keys
+from ..module_utils.nvidia_docker import (
+    daemon_json,
+    daemon_json_keys,
+    daemon_json_record,
+)
 from ..module_utils.nvidia_docker.errors import DaemonJsonError
 from ..module_utils.nvidia_docker.host import daemon_file
 
@@ -163,8 +167,12 @@ def change(
     old = daemon_file.read(file)
     document = daemon_json.parse(old or b"", path)
     try:
-        edit = daemon_json.merge if present else daemon_json.without
-        config = edit(document.config, module.params["config"])
+        wanted = module.params["config"]
+        if present:
+            config = daemon_json.merge(document.config, wanted)
+        else:
+            unknown = daemon_json_record.Record(str(file))
+            config = daemon_json_record.take_back(unknown, document.config, wanted).config
     except DaemonJsonError as error:
         raise DaemonJsonError(f"{path}: {error}") from error
     changed = not daemon_json.same(document.config, config)

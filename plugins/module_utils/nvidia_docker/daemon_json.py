@@ -9,20 +9,20 @@ with line and column. What a change leaves alone is copied as it was written.
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .daemon_json_lists import NOTHING, Path, parts, with_parts
 from .errors import DaemonJsonError
-from .json_reader import Real, kind, quote, read
+from .json_reader import read
+from .json_values import canonical, dump, kind, quote, same
 
 Config = dict[str, Any]
 """Keys of daemon.json and their values, in the order of the file."""
 
 DEFAULT_INDENT = "  "
-_INLINE_WIDTH = 72
 
 _FIRST_INDENT = re.compile(r'\s*\{[ \t]*\r?\n([ \t]+)"')
 
@@ -59,99 +59,63 @@ def parse(data: bytes, name: str = "daemon.json") -> Document:
 
 
 def merge(current: Config, wanted: Mapping[str, Any]) -> Config:
-    """Return ``current`` with ``wanted`` in it: maps are merged, lists and all else replaced.
+    """Return ``current`` with ``wanted`` in it: maps by key, lists as LISTS says, else replaced.
 
     Keys keep their order, new ones follow. Raises DaemonJsonError where one side has a map and the
     other does not: replacing it would drop what somebody else has put there.
     """
-    return _merge(current, wanted, "")
+    return dict(_merge((), current, wanted))
 
 
-def without(current: Config, wanted: Mapping[str, Any]) -> Config:
-    """Return ``current`` less the values that equal ``wanted``'s, and the maps that empties."""
-    rest: Config = {}
-    for key, value in current.items():
-        if key not in wanted:
-            rest[key] = value
-        elif isinstance(value, dict) and isinstance(wanted[key], Mapping):
-            inner = without(value, wanted[key])
-            if inner or (not value and wanted[key]):
-                rest[key] = inner
-        elif not same(value, wanted[key]):
-            rest[key] = value
-    return rest
-
-
-def same(left: Any, right: Any) -> bool:
-    """Say whether two values are the same JSON; the order of keys does not count, 1 is not true."""
-    return _canonical(left) == _canonical(right)
-
-
-def render(document: Document, config: Mapping[str, Any]) -> str:
+def render(document: Document, config: Mapping[str, Any], original: Document | None = None) -> str:
     """Return the text of ``config`` in the style of ``document``.
 
     Values that did not change are copied from it as written; an equal configuration is its text.
+    Values that are again what they were in ``original`` are written as there.
     """
     if document.text and same(config, document.config):
         return document.text
     lines = []
     for key, value in config.items():
-        written = document.written.get(key)
-        if written is None or not same(value, document.config[key]):
-            written = _dump(value, document.indent, document.newline, 1)
+        written = _written(key, value, document) or (original and _written(key, value, original))
+        written = written or dump(value, document.indent, document.newline, 1)
         lines.append(f"{document.indent}{quote(key)}: {written}")
     newline = document.newline
     body = f",{newline}".join(lines)
     return f"{{{newline}{body}{newline}}}{newline}" if lines else f"{{}}{newline}"
 
 
-def _merge(current: Config, wanted: Mapping[str, Any], where: str) -> Config:
-    merged = dict(current)
-    for key, value in wanted.items():
-        old = merged.get(key)
-        place = f"{where}{key}"
-        if isinstance(value, Mapping) and (old is None or isinstance(old, dict)):
-            merged[key] = _merge(old or {}, value, f"{place}.")
-        elif old is not None and isinstance(old, dict) != isinstance(value, Mapping):
-            raise DaemonJsonError(
-                f"{place} is {kind(old)} in the file and {kind(value)} is wanted: "
-                "correct the one that is wrong"
-            )
-        elif key not in merged or not same(old, value):
-            merged[key] = value
-    return merged
+def _written(key: str, value: Any, document: Document) -> str | None:
+    there = key in document.written and same(value, document.config[key])
+    return document.written[key] if there else None
 
 
-def _canonical(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return "{" + ",".join(f"{quote(k)}:{_canonical(v)}" for k, v in sorted(value.items())) + "}"
-    if isinstance(value, (list, tuple)):
-        return "[" + ",".join(_canonical(item) for item in value) + "]"
-    return _scalar(value)
+def _merge(path: Path, current: Any, wanted: Any) -> Any:
+    there = parts(path, current) or {}
+    changes: dict[str, Any] = {}
+    for name, value in (parts(path, wanted) or {}).items():
+        old = there.get(name, NOTHING)
+        if isinstance(wanted, Mapping):
+            merged = _merged((*path, name), old, value)
+        else:
+            merged = old if old is not NOTHING and _same_items(old, value) else value
+        if merged is not old:
+            changes[name] = merged
+    return with_parts(path, current, changes) if changes else current
 
 
-def _dump(value: Any, indent: str, newline: str, level: int) -> str:
-    if isinstance(value, Mapping):
-        items = [
-            f"{quote(key)}: {_dump(item, indent, newline, level + 1)}"
-            for key, item in value.items()
-        ]
-        opening, closing = "{", "}"
-    elif isinstance(value, (list, tuple)):
-        items = [_dump(item, indent, newline, level + 1) for item in value]
-        opening, closing = "[", "]"
-        line = f"[{', '.join(items)}]"
-        if len(line) <= _INLINE_WIDTH and not any(isinstance(v, (Mapping, list)) for v in value):
-            return line
-    else:
-        return _scalar(value)
-    if not items:
-        return opening + closing
-    inner = newline + indent * (level + 1)
-    return opening + inner + f",{inner}".join(items) + newline + indent * level + closing
+def _merged(path: Path, old: Any, value: Any) -> Any:
+    nothing = old is NOTHING or old is None
+    if not nothing and isinstance(old, Mapping) != isinstance(value, Mapping):
+        raise DaemonJsonError(
+            f"{'.'.join(path)} is {kind(old)} in the file and {kind(value)} is wanted: "
+            "correct the one that is wrong"
+        )
+    if parts(path, value) is None or (parts(path, old) is None and not nothing):
+        return old if not nothing and same(old, value) else value
+    empty: Any = {} if isinstance(value, Mapping) else []
+    return _merge(path, empty if nothing else old, value)
 
 
-def _scalar(value: Any) -> str:
-    if isinstance(value, str):
-        return quote(value)
-    return value.text if isinstance(value, Real) else json.dumps(value)
+def _same_items(left: Iterable[Any], right: Iterable[Any]) -> bool:
+    return {canonical(item) for item in left} == {canonical(item) for item in right}

@@ -16,8 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .daemon_json import same
-from .json_reader import kind
+from .json_values import kind, same
 
 Version = tuple[int, int]
 """Major and minor version of a Docker engine, e.g. ``(20, 10)``."""

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from typing import Any
 
 from .errors import DaemonJsonError
+from .json_values import Real, kind, quote
 
 _MAX_DEPTH = 64
 _MAX_DIGITS = 1000
@@ -23,18 +23,6 @@ _STRING = re.compile(r'"(?:[^"\\\x00-\x1f]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*"')
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _WORDS: dict[str, Any] = {"true": True, "false": False, "null": None}
-
-
-class Real(float):
-    """A number with a fraction or an exponent that remembers how it was written."""
-
-    text: str
-
-    def __new__(cls, text: str) -> Real:
-        """Make the number of its JSON text, e.g. ``1.50``."""
-        real = super().__new__(cls, text)
-        real.text = text
-        return real
 
 
 def read(data: bytes, name: str) -> tuple[dict[str, Any], dict[str, str]]:
@@ -50,26 +38,6 @@ def read(data: bytes, name: str) -> tuple[dict[str, Any], dict[str, str]]:
         raise _error(name, before, len(before), "these bytes are not UTF-8") from None
     value, written = _Reader(text, name).top()
     return value or {}, written
-
-
-def kind(value: Any) -> str:
-    """Name the JSON type of a value, with its article."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "a boolean"
-    if isinstance(value, (int, float)):
-        return "a number"
-    if isinstance(value, str):
-        return "a string"
-    return "an object" if isinstance(value, Mapping) else "a list"
-
-
-def quote(text: str) -> str:
-    """Write a string as JSON, everything but controls as it is."""
-    quoted = json.dumps(text, ensure_ascii=False)
-    # Half of a surrogate pair is valid in JSON's escapes only, not in UTF-8.
-    return json.dumps(text) if re.search("[\ud800-\udfff]", quoted) else quoted
 
 
 def _error(name: str, text: str, at: int, sentence: str) -> DaemonJsonError:
