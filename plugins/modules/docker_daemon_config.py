@@ -12,11 +12,15 @@ version_added: 1.0.0
 author:
   - the gpufleet.nvidia authors (@gpufleet)
 description:
-  - Puts settings into C(daemon.json), or takes them out, and leaves everything else in it as it
-    was written.
-  - The result is checked before it is put in place, by C(dockerd --validate) where the installed
-    Docker has it (23.0 and later) and by a table of what Docker refuses at its start.
-  - Tells whether a running Docker has to be reloaded or restarted to follow; does neither.
+  - Puts settings into C(daemon.json), or takes them back out, and leaves everything else in it as
+    it was written.
+  - What stood there before is remembered, so that O(state=absent) restores it.
+  - The result is checked before it is put in place, by C(dockerd) itself (C(--validate) from 23.0
+    on, a start without privileges before) and by a table of what Docker refuses at its start, such
+    as keys of other versions, runtimes that are not defined, and keys that are also given to
+    C(dockerd) as a flag by the unit C(docker.service) or one of its drop-ins.
+  - Tells whether a running Docker has to be reloaded or restarted to follow, and does so if told
+    to with O(follow).
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
 attributes:
@@ -37,10 +41,22 @@ options:
   config:
     description:
       - The settings, as they would stand in C(daemon.json).
-      - With O(state=present), objects are merged key by key; lists and all other values are
-        replaced.
-      - With O(state=absent), keys whose value equals the one given here are taken out; lists are
-        compared as a whole. Keys with another value stay.
+      - With O(state=present), objects are merged key by key, and these lists item by item.
+      - C(allow-nondistributable-artifacts), C(authorization-plugins), C(cdi-spec-dirs), C(dns),
+        C(dns-search), C(hosts), C(insecure-registries) and C(registry-mirrors) are united. Items
+        that are there stay where they are, new ones follow.
+      - C(exec-opts), C(labels), C(node-generic-resources) and C(storage-opts), whose items are
+        C(NAME=VALUE), and C(dns-opts), C(NAME:VALUE), are united by name. Items of a name that is
+        given here replace all items of that name, those of other names stay. So the GPUs of a node
+        are exactly those given here, and its other resources are kept.
+      - All other lists, such as C(default-address-pools), those of keys that this module does not
+        know and those in objects (C(runtimeArgs)), are replaced as a whole, as are all other values.
+      - With O(state=absent), the keys (and the items of lists that are merged) that are named here
+        are as they were before this module changed them, whatever values are given here. Those
+        that somebody else has changed since stay, with a warning.
+      - Keys that this module has never put into the file are taken out if their value equals the
+        one given here. If nobody else has changed the file and all settings are given back, it is
+        again what it was, byte by byte, or missing.
     type: dict
     required: true
   state:
@@ -48,6 +64,18 @@ options:
     type: str
     choices: [present, absent]
     default: present
+  follow:
+    description:
+      - Make a running Docker follow the file; reload it (SIGHUP) or restart its unit, whatever the
+        changed keys need, and wait until its API answers (at most 60 seconds).
+      - If Docker refuses, the old file is put back, Docker is started with it, and the module fails
+        with Docker's reason.
+      - A Docker that does not run is not started, unless this module has stopped it.
+      - A run that was killed between the file and Docker is made good by the next one.
+      - Where the file switches C(live-restore) on and something else needs a restart, Docker is
+        reloaded first, so that the containers go on running.
+    type: bool
+    default: false
   backup:
     description: Copy the file, with a time stamp in the name, before it is changed.
     type: bool
@@ -55,6 +83,10 @@ options:
 notes:
   - A file that C(dockerd) would refuse or misread (comments, trailing commas, duplicate keys, text
     after the object, a byte order mark) is reported with line and column and not touched.
+  - What was there before is kept in C(/var/lib/gpufleet-nvidia/docker_daemon_config), readable by
+    its owner only. Without it, O(state=absent) takes out what equals O(config).
+  - What a running Docker has not followed is kept in C(/run/gpufleet-nvidia/docker_daemon_config)
+    until it was restarted, or was reloaded where that is enough.
 seealso:
   - name: dockerd reference
     description: The keys of daemon.json.
@@ -66,37 +98,76 @@ EXAMPLES = r"""
   gpufleet.nvidia.docker_daemon_config:
     config:
       live-restore: true
-  register: docker_settings
+    follow: true
 
-- name: Restart Docker if a changed key needs it
+- name: Offer this node's GPUs to Swarm services, beside its other resources
+  gpufleet.nvidia.docker_daemon_config:
+    config:
+      node-generic-resources:
+        - NVIDIA-GPU=GPU-c3ad6bd5-e9f1-0000-0000-000000000000
+    follow: true
+
+- name: Change settings, and let the handlers of the play see to Docker
+  gpufleet.nvidia.docker_daemon_config:
+    config:
+      features:
+        cdi: true
+  register: docker_settings
+  changed_when: docker_settings.restart != 'none'
+  notify: Make Docker follow
+
+# In the handlers of the play. Unlike follow, this does not put the old file back.
+- name: Make Docker follow
   ansible.builtin.systemd_service:
     name: docker
-    state: restarted
-  when: docker_settings.restart == 'restart'
+    state: "{{ docker_settings.restart }}ed"
 
-- name: Take CDI out again
+- name: Give back what was there before
   gpufleet.nvidia.docker_daemon_config:
     state: absent
     config:
       features:
         cdi: true
+    follow: true
 """
 
 RETURN = r"""
 restart:
   description:
-    - What a running Docker needs to follow all changes, V(none), V(reload) or V(restart).
+    - What a running Docker needs to follow the file, V(none), V(reload) or V(restart), also for
+      changes of earlier runs that it has not followed.
     - V(none) as well if no Docker is installed.
+    - With O(follow=true) it was done, if RV(followed) says so.
   type: str
   returned: success
   sample: restart
 changed_keys:
-  description: The top-level keys that change, each with what it needs.
+  description:
+    - The top-level keys that change, each with what it needs, and those of earlier runs that Docker
+      has not followed.
   type: dict
   returned: success
   sample:
     features: restart
     labels: reload
+followed:
+  description: Whether Docker was reloaded or restarted.
+  type: bool
+  returned: success
+  sample: true
+stops_containers:
+  description:
+    - How many running containers are stopped by the restart that is needed, 0 where C(live-restore)
+      keeps them. There is a warning, too, before it happens and in check mode.
+  type: int
+  returned: success
+  sample: 3
+kept:
+  description: Settings that were not given back, as somebody else has changed them since.
+  type: list
+  elements: str
+  returned: if O(state=absent)
+  sample: [features.cdi]
 engine_version:
   description: Version of the installed C(dockerd), null if there is none.
   type: str
@@ -109,102 +180,89 @@ backup_file:
   sample: /etc/docker/daemon.json.1234.2026-01-31@12:00:00~
 """
 
-import tempfile
 from contextlib import nullcontext
-from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.nvidia_docker import (
-    daemon_json,
-    daemon_json_keys,
-    daemon_json_record,
-)
 from ..module_utils.nvidia_docker.errors import DaemonJsonError
-from ..module_utils.nvidia_docker.host import daemon_file
-
-
-class Dockerd:
-    """The installed engine, asked by its program; it need not run."""
-
-    def __init__(self, module: AnsibleModule) -> None:
-        self.module = module
-        self.program = module.get_bin_path("dockerd")
-        self.version: daemon_json_keys.Version | None = None
-        if self.program:
-            _dummy, answer, _dummy = module.run_command([self.program, "--version"])
-            self.version = daemon_json_keys.engine_version(answer)
-
-    def validate(self, text: str, path: str) -> None:
-        """Raise DaemonJsonError with dockerd's own words if it refuses this content."""
-        if self.version is None or self.version < daemon_json_keys.VALIDATES:
-            return
-        with tempfile.NamedTemporaryFile("wb", suffix=".json") as candidate:
-            candidate.write(text.encode("utf-8"))
-            candidate.flush()
-            status, answer, complaint = self.module.run_command(
-                [self.program, "--validate", "--config-file", candidate.name]
-            )
-        if status:
-            said = (complaint or answer).strip().replace(candidate.name, path)
-            raise DaemonJsonError(f"dockerd refuses the new content, nothing was changed: {said}")
+from ..module_utils.nvidia_docker.host import daemon_change, daemon_file, docker_daemon
+from ..module_utils.nvidia_docker.host.daemon_change import Change, Request
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
     """Do what the options ask for and return the module's result."""
-    path, present = module.params["path"], module.params["state"] == "present"
-    file = daemon_file.target(path)
-    writes = not module.check_mode and (present or file.exists())
+    options = module.params
+    request = Request(options["path"], options["config"], options["state"] == "present")
+    file = daemon_file.target(request.path)
+    writes = not module.check_mode and (request.present or file.parent.is_dir())
     with daemon_file.locked(file) if writes else nullcontext():
-        return change(module, path, file, present, Dockerd(module))
+        change = daemon_change.plan(file, request, docker_daemon.find(file))
+        if options["follow"]:
+            daemon_change.check_follow(change)
+        warn(module, change)
+        return {**result(module, change), **({} if module.check_mode else do(module, change))}
 
 
-def change(
-    module: AnsibleModule, path: str, file: Path, present: bool, dockerd: Dockerd
-) -> dict[str, Any]:
-    """Compute the new content, check it, and write it unless in check mode."""
-    old = daemon_file.read(file)
-    document = daemon_json.parse(old or b"", path)
-    try:
-        wanted = module.params["config"]
-        if present:
-            config = daemon_json.merge(document.config, wanted)
-        else:
-            unknown = daemon_json_record.Record(str(file))
-            config = daemon_json_record.take_back(unknown, document.config, wanted).config
-    except DaemonJsonError as error:
-        raise DaemonJsonError(f"{path}: {error}") from error
-    changed = not daemon_json.same(document.config, config)
-    text = daemon_json.render(document, config) if changed else document.text
-    needs = daemon_json_keys.needed(document.config, config, dockerd.version)
-    result = {
-        "changed": changed,
-        "restart": daemon_json_keys.strongest(needs),
-        "changed_keys": needs,
-        "engine_version": dockerd.version and "{}.{}".format(*dockerd.version),
+def do(module: AnsibleModule, change: Change) -> dict[str, Any]:
+    """Write, and follow if told to; return what the result has more for that."""
+    more: dict[str, Any] = {}
+    if module.params["backup"] and change.changed and change.old is not None:
+        more["backup_file"] = module.backup_local(str(change.file))
+    daemon_change.write(change)
+    if module.params["follow"] and daemon_change.follow(change):
+        return {**more, "changed": True, "followed": True}
+    daemon_change.finish(change)
+    return more
+
+
+def result(module: AnsibleModule, change: Change) -> dict[str, Any]:
+    """Return what check mode returns; nothing was followed yet."""
+    path, version = change.request.path, change.daemon.version
+    found = {
+        "changed": change.changed or (module.params["follow"] and change.followable),
+        "restart": change.need,
+        "changed_keys": dict(change.needs),
+        "followed": False,
+        "stops_containers": change.stops(module.params["follow"]),
+        "engine_version": version and "{}.{}".format(*version),
         "diff": {
             "before_header": path,
             "after_header": path,
-            "before": document.text,
-            "after": text,
+            "before": change.old_text or "",
+            "after": change.text or "",
         },
     }
-    if old is not None and not document.text.strip():
+    return found if change.request.present else {**found, "kept": list(change.kept)}
+
+
+def warn(module: AnsibleModule, change: Change) -> None:
+    """Warn of what the user should know, before anything is done."""
+    path = change.request.path
+    if change.old is not None and not change.document.text.strip():
         module.warn(f"{path} is empty: it is taken as {{}}, though Docker before 23 refuses it.")
-    problems = daemon_json_keys.problems(config, dockerd.version)
-    if not changed:
-        for problem in problems:
+    if not change.changed:
+        for problem in change.problems:
             module.warn(f"{path}: {problem}.")
-        return result
-    if problems:
-        raise DaemonJsonError(f"{path} was not changed: {'; '.join(problems)}")
-    dockerd.validate(text, path)
-    if not module.check_mode:
-        if module.params["backup"] and old is not None:
-            result["backup_file"] = module.backup_local(str(file))
-        daemon_file.replace(file, text)
-    return result
+    if change.kept:
+        module.warn(
+            f"{path}: {', '.join(change.kept)} stays, as somebody else has changed it since this "
+            "module did."
+        )
+    number = change.stops(module.params["follow"])
+    if number:
+        module.warn(
+            f"{path}: the restart of Docker stops {number} running containers: {why(change)}."
+        )
+
+
+def why(change: Change) -> str:
+    """Say why live-restore does not hold the containers."""
+    if change.info is not None and change.info.swarm:
+        return "live-restore is not for a node of a Swarm, drain the node before"
+    if change.holds_from_now:
+        return "live-restore is just being switched on, and holds after a reload only"
+    return "live-restore is off"
 
 
 def main() -> None:
@@ -213,15 +271,16 @@ def main() -> None:
             "path": {"type": "path", "default": "/etc/docker/daemon.json"},
             "config": {"type": "dict", "required": True},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "follow": {"type": "bool", "default": False},
             "backup": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
     try:
-        result = run(module)
+        found = run(module)
     except DaemonJsonError as error:
         module.fail_json(msg=f"{error}.")
-    module.exit_json(**result)
+    module.exit_json(**found)
 
 
 if __name__ == "__main__":

@@ -9,13 +9,13 @@ import errno
 import fcntl
 import os
 import stat
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..errors import DaemonJsonError
 from .durable import sync_directory
+from .owned_file import beside
 
 NEW_FILE_MODE = 0o644
 _NEW_DIRECTORY_MODE = 0o755
@@ -54,29 +54,47 @@ def locked(file: Path) -> Iterator[None]:
         os.close(directory)
 
 
-def replace(file: Path, text: str) -> None:
-    """Put ``text`` in place of ``file``: whole or not at all, also when the machine stops.
+def replace(file: Path, text: str | None, old: bytes | None) -> None:
+    """Put ``text`` in place of ``file``, or remove it (None): whole or not at all.
 
-    Owner, mode and extended attributes (SELinux label, ACL) of an existing file are kept.
-    Raises DaemonJsonError; the old file is then as it was.
+    That holds when the machine stops, too. Owner, mode and extended attributes (SELinux label, ACL)
+    of an existing file are kept. ``old`` is what was read from it, None if it was not there. Raises
+    DaemonJsonError, also if somebody else has changed it since; the file is then as it was.
     """
-    temporary = ""
+    new = beside(file)
     try:
-        descriptor, temporary = tempfile.mkstemp(
-            dir=file.parent, prefix=f".{file.name}.", suffix=".new"
-        )
-        with open(descriptor, "wb") as new:
-            new.write(text.encode("utf-8"))
-            _keep_attributes(file, new.fileno())
-            new.flush()
-            os.fsync(new.fileno())
-        os.replace(temporary, file)
+        if text is not None:
+            _prepare(new, text, file)
+        if read(file) != old:
+            raise DaemonJsonError(
+                f"{file} was changed by another program at the same time, nothing was written: "
+                "run this again, it reads the file anew"
+            )
+        if text is None:
+            file.unlink()
+        else:
+            os.replace(new, file)
         sync_directory(file.parent)
     except OSError as error:
-        if temporary:
-            with suppress(FileNotFoundError):
-                os.unlink(temporary)
         raise DaemonJsonError(f"{file} can't be written: {error.strerror}") from error
+    finally:
+        with suppress(OSError):
+            new.unlink()
+
+
+def _prepare(new: Path, text: str, old: Path) -> None:
+    # A killed writer leaves one; who comes here has the lock.
+    with suppress(FileNotFoundError):
+        new.unlink()
+    with open(new, "xb", opener=_private) as file:
+        file.write(text.encode("utf-8"))
+        _keep_attributes(old, file.fileno())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW, 0o600)
 
 
 def _keep_attributes(old: Path, new: int) -> None:

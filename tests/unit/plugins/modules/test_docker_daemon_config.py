@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +19,33 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[4]
 MODULE = "ansible_collections.gpufleet.nvidia.plugins.modules.docker_daemon_config"
+HOST = "ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host"
 RUN = f"""
 import json, sys
+from pathlib import Path
 from ansible.module_utils.testing import patch_module_args
+from {HOST} import daemon_state, docker_unit
 from {MODULE} import main
+folder = Path(sys.argv[1])
+daemon_state.STATE, daemon_state.RUN = folder / "state", folder / "run"
+docker_unit.DIRECTORIES = (folder / "etc", folder / "lib")
 with patch_module_args(json.load(sys.stdin)):
     main()
 """
 DOCKERD = """#!/bin/sh
 case $1 in
-  --version) echo "Docker version {version}, build abc" ;;
-  --validate) grep -q refused "$3" && echo "unable to configure with file $3: nope" >&2 && exit 1
-    exit 0 ;;
+  --version) echo "Docker version {version}, build abc"; exit ;;
+  --validate) shift ;;
 esac
+grep -q refused "$2" && echo "unable to configure with file $2: nope" >&2 && exit 1
+case {version} in 20.*) echo "dockerd needs to be started with root privileges" >&2; exit 1 ;; esac
+"""
+SYSTEMCTL = """#!/bin/sh
+printf 'LoadState=loaded\\nMainPID=0\\n'
+"""
+UNIT = """[Service]
+EnvironmentFile=-{folder}/default
+ExecStart=/usr/sbin/dockerd -H fd:// --config-file {folder}/docker/daemon.json $DOCKER_OPTS
 """
 CDI = {"features": {"cdi": True}}
 
@@ -42,10 +59,19 @@ class Host:
         self.install("26.1.5+dfsg1")
 
     def install(self, version: str) -> None:
-        program = self.folder / "bin" / "dockerd"
+        self.program("dockerd", DOCKERD.format(version=version))
+
+    def program(self, name: str, text: str) -> None:
+        program = self.folder / "bin" / name
         program.parent.mkdir(exist_ok=True)
-        program.write_text(DOCKERD.format(version=version))
+        program.write_text(text)
         program.chmod(0o755)
+
+    def install_unit(self) -> None:
+        """systemd has the unit, and Docker does not run."""
+        self.program("systemctl", SYSTEMCTL)
+        (self.folder / "lib").mkdir()
+        (self.folder / "lib/docker.service").write_text(UNIT.format(folder=self.folder))
 
     def write(self, text: str) -> None:
         self.file.parent.mkdir(exist_ok=True)
@@ -55,7 +81,7 @@ class Host:
         arguments = {"path": str(self.file), **options, "_ansible_check_mode": check}
         arguments |= {"_ansible_remote_tmp": str(self.folder), "_ansible_diff": True}
         done = subprocess.run(
-            [sys.executable, "-c", RUN],
+            [sys.executable, "-c", RUN, str(self.folder)],
             input=json.dumps(arguments),
             env={
                 **os.environ,
@@ -71,8 +97,11 @@ class Host:
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> Host:
-    return Host(tmp_path)
+def host() -> Iterator[Host]:
+    with tempfile.TemporaryDirectory() as folder:
+        # Where nobody, as whom an old dockerd is asked, can start it.
+        os.chmod(folder, 0o755)
+        yield Host(Path(folder))
 
 
 def test_a_new_file_and_a_second_run(host: Host) -> None:
@@ -107,6 +136,111 @@ def test_absent_takes_out_what_equals(host: Host) -> None:
     assert result["changed_keys"] == {"features": "restart"}
     assert json.loads(host.file.read_text()) == {"debug": True, "features": {"buildkit": True}}
     assert not host.run(state="absent", config=CDI)["changed"]
+
+
+def test_absent_gives_back_the_very_bytes(host: Host) -> None:
+    before = '{"features": { "buildkit":true },\r\n\t"mtu" : 1400 }'
+    host.write(before)
+    wanted = {"features": {"cdi": True, "buildkit": False}, "labels": ["gpu=yes"]}
+    assert host.run(config=wanted)["changed"]
+    assert host.run(config={"debug": True})["changed"]
+    said = host.run(check=True, state="absent", config={**wanted, "debug": True})
+    result = host.run(state="absent", config={**wanted, "debug": True})
+    assert host.file.read_bytes().decode() == before == said["diff"]["after"]
+    assert result["changed"] and result["kept"] == [] and "warnings" not in result
+    assert not host.run(state="absent", config={**wanted, "debug": True})["changed"]
+    assert host.file.read_bytes().decode() == before
+
+
+def test_absent_takes_away_the_file_that_was_not_there(host: Host) -> None:
+    assert host.run(config=CDI)["changed"]
+    assert host.run(state="absent", config=CDI)["changed"]
+    assert not host.file.exists() and host.file.parent.exists()
+    assert not host.run(state="absent", config=CDI)["changed"]
+
+
+def test_a_setting_that_was_there_stays(host: Host) -> None:
+    host.write('{"features": {"cdi": true}}')
+    assert not host.run(config=CDI)["changed"]
+    for _once_more in range(2):
+        assert not host.run(state="absent", config=CDI)["changed"]
+    assert host.file.read_text() == '{"features": {"cdi": true}}'
+
+
+def test_what_somebody_else_changed_stays_and_is_told(host: Host) -> None:
+    assert host.run(config={**CDI, "dns": ["1.1.1.1"]})["changed"]
+    host.write('{"features": {"cdi": false}, "dns": ["1.1.1.1", "8.8.8.8"]}')
+    result = host.run(state="absent", config={**CDI, "dns": ["1.1.1.1"]})
+    assert result["kept"] == ["features.cdi"]
+    assert "features.cdi stays, as somebody else" in str(result["warnings"])
+    assert json.loads(host.file.read_text()) == {"features": {"cdi": False}, "dns": ["8.8.8.8"]}
+
+
+def test_a_record_is_of_one_file_and_private(host: Host) -> None:
+    host.run(config={"proxies": {"http-proxy": "http://user:password@proxy"}})
+    records = list((host.folder / "state").iterdir())
+    assert [stat.S_IMODE(path.stat().st_mode) for path in records] == [0o600]
+    assert stat.S_IMODE((host.folder / "state").stat().st_mode) == 0o700
+    other = host.folder / "docker/other.json"
+    other.symlink_to("daemon.json")
+    host.run(path=str(other), state="absent", config={"proxies": {"http-proxy": "x"}})
+    assert other.is_symlink() and not host.file.exists()
+
+
+@pytest.mark.parametrize("how", ["damaged", "of another file", "of somebody else", "a link"])
+def test_a_record_that_can_t_be_trusted_is_refused(host: Host, how: str) -> None:
+    host.run(config=CDI)
+    (record,) = (host.folder / "state").iterdir()
+    if how == "damaged":
+        record.write_text(record.read_text()[:-9])
+    elif how == "of another file":
+        record.write_text(record.read_text().replace("daemon.json", "other.json"))
+    elif how == "of somebody else":
+        record.chmod(0o666)
+    else:
+        record.rename(record.with_suffix(".moved"))
+        record.symlink_to(record.with_suffix(".moved"))
+    before = host.file.read_text()
+    for options in ({"state": "absent"}, {"config": {"debug": True}}):
+        result = host.run(**{"config": CDI, **options})
+        assert result["failed"] and str(record) in result["msg"]
+        assert len(result["msg"].splitlines()) == 1
+    assert host.file.read_text() == before
+
+
+DROP_INS = [
+    ({"hosts": ["tcp://127.0.0.1:2375"]}, None, "hosts is also a flag of dockerd, -H fd:// in {0}"),
+    (
+        {"data-root": "/srv"},
+        "--data-root=/mnt",
+        "data-root is also a flag of dockerd, --data-root=/",
+    ),
+    ({"debug": True}, "--debug", "debug is also a flag of dockerd, --debug in {1}"),
+]
+
+
+@pytest.mark.parametrize(("config", "flag", "sentence"), DROP_INS)
+def test_a_flag_given_twice_is_refused_and_its_file_named(
+    host: Host, config: dict[str, Any], flag: str | None, sentence: str
+) -> None:
+    host.install_unit()
+    drop_in = host.folder / "etc/docker.service.d/override.conf"
+    if flag:
+        drop_in.parent.mkdir(parents=True)
+        command = f"/usr/sbin/dockerd {flag} --config-file {host.file}"
+        drop_in.write_text(f"[Service]\nExecStart=\nExecStart={command}\n")
+    result = host.run(config=config, follow=True)
+    assert result["failed"] and not host.file.exists()
+    said = sentence.format(host.folder / "lib/docker.service", drop_in)
+    assert result["msg"].startswith(f"{host.file} was not changed: {said}")
+    assert str(drop_in if flag else "docker.service") in result["msg"]
+
+
+def test_a_docker_that_does_not_run_is_not_followed(host: Host) -> None:
+    host.install_unit()
+    result = host.run(config=CDI, follow=True)
+    assert result["changed"] and result["restart"] == "restart" and not result["followed"]
+    assert not host.run(config=CDI, follow=True)["changed"]
 
 
 def test_absent_makes_no_file(host: Host) -> None:
@@ -165,10 +299,13 @@ def test_what_is_refused_is_one_sentence_and_changes_nothing(
     assert [entry.name for entry in host.file.parent.iterdir()] == ["daemon.json"]
 
 
-def test_an_engine_without_validate_is_not_asked(host: Host) -> None:
+def test_an_engine_without_validate_is_asked_without_privileges(host: Host) -> None:
     host.install("20.10.24+dfsg1")
     host.write("{}")
-    result = host.run(config={"labels": ["refused"]})
+    result = host.run(config={"labels": ["a=refused"]})
+    assert result["failed"] and result["msg"].endswith(f"with file {host.file}: nope.")
+    assert host.file.read_text() == "{}"
+    result = host.run(config={"labels": ["a=b"]})
     assert result["changed"] and result["restart"] == "reload"
 
 
