@@ -110,7 +110,7 @@ def test_a_docker_that_does_not_start_gets_its_file_back(module, on_host, contai
     result = module(config={"storage-driver": "nope", "debug": True})
     assert result["failed"]
     assert re.search(
-        rf"Docker refuses the new {FILE}: .*nope.*; the old one is back", result["msg"]
+        rf"Docker refuses the new {FILE}: .*driver.*; the old one is back", result["msg"]
     )
     assert result["msg"].endswith("and Docker was started with it.")
     assert _file(on_host) == text

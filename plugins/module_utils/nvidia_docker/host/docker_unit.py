@@ -62,7 +62,7 @@ def flags(directories: Sequence[Path]) -> tuple[Flag, ...]:
 
 
 def _files(directories: Sequence[Path]) -> Iterator[Path]:
-    units = [directory / UNIT for directory in directories if (directory / UNIT).is_file()]
+    units = [directory / UNIT for directory in directories if (directory / UNIT).exists()]
     yield from units[:1]
     drop_ins: dict[str, Path] = {}
     for directory in directories:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -16,6 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.daemon_json_lists import (  # noqa: E501
+    LISTS,
+    UNITED,
+)
+from ansible_collections.gpufleet.nvidia.plugins.modules import docker_daemon_config
 
 ROOT = Path(__file__).resolve().parents[4]
 MODULE = "ansible_collections.gpufleet.nvidia.plugins.modules.docker_daemon_config"
@@ -102,6 +109,22 @@ def host() -> Iterator[Host]:
         # Where nobody, as whom an old dockerd is asked, can start it.
         os.chmod(folder, 0o755)
         yield Host(Path(folder))
+
+
+def test_the_documentation_says_how_each_list_is_merged() -> None:
+    """In one sentence for those that are united, and one for those that have names."""
+    options = yaml.safe_load(docker_daemon_config.DOCUMENTATION)["options"]
+    described = {
+        separator: set(re.findall(r"C\(([a-z-]+)\)", line))
+        for separator, start in ((UNITED, "C(allow"), ("=", "C(exec-opts)"))
+        for line in options["config"]["description"]
+        if line.startswith(start)
+    }
+    lists = {
+        separator: {key for key in LISTS if LISTS[key] == separator} for separator in (UNITED, "=")
+    }
+    assert described[UNITED] == lists[UNITED]
+    assert described["="] == lists["="] | {key for key in LISTS if LISTS[key] == ":"}
 
 
 def test_a_new_file_and_a_second_run(host: Host) -> None:
