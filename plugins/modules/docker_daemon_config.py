@@ -83,10 +83,12 @@ options:
 notes:
   - A file that C(dockerd) would refuse or misread (comments, trailing commas, duplicate keys, text
     after the object, a byte order mark) is reported with line and column and not touched.
-  - What was there before is kept in C(/var/lib/gpufleet-nvidia/docker_daemon_config), readable by
-    its owner only. Without it, O(state=absent) takes out what equals O(config).
+  - What was there before is kept in C(/var/lib/gpufleet-nvidia/docker_daemon_config), for users
+    other than root below C($XDG_STATE_HOME) or C(~/.local/state), readable by its owner only.
+    Without it, O(state=absent) takes out what equals O(config).
   - What a running Docker has not followed is kept in C(/run/gpufleet-nvidia/docker_daemon_config)
     until it was restarted, or was reloaded where that is enough.
+  - A rootless Docker (O(path=~/.config/docker/daemon.json)) is configured, not followed.
 seealso:
   - name: dockerd reference
     description: The keys of daemon.json.

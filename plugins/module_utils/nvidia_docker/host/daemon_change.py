@@ -218,7 +218,11 @@ def _take_back(change: Change, reason: str, restarts: bool) -> str:
     path, old = change.request.path, change.old_text
     if not change.changed and change.note is not None:
         old = change.note.loaded
-    daemon_file.replace(change.file, old, daemon_file.read(change.file))
+    refusal = f"Docker refuses the new {path}: {reason}"
+    try:
+        daemon_file.replace(change.file, old, None if change.text is None else change.text.encode())
+    except DaemonJsonError as error:
+        return f"{refusal}; and the old one can't be put back: {error}"
     if change.changed:
         daemon_state.write_record(change.file, change.records[0])
     runs = "Docker goes on with it"
@@ -230,7 +234,7 @@ def _take_back(change: Change, reason: str, restarts: bool) -> str:
             runs = f"Docker does not start with it either ({error})"
     if change.note is None or restarts:
         daemon_state.delete_note(change.file)
-    return f"Docker refuses the new {path}: {reason}; the old one is back, and {runs}"
+    return f"{refusal}; the old one is back, and {runs}"
 
 
 def _put_in(

@@ -24,9 +24,18 @@ from ..json_values import dump
 from . import owned_file
 from .docker_daemon import Process
 
-STATE = Path("/var/lib/gpufleet-nvidia/docker_daemon_config")
+_NAME = "gpufleet-nvidia/docker_daemon_config"
+
+
+def _folder(of_root: str, variable: str, of_user: str) -> Path:
+    """Return the folder as the file hierarchy standard or, for other users, XDG has it."""
+    base = of_root if os.geteuid() == 0 else os.environ.get(variable) or os.path.expanduser(of_user)
+    return Path(base) / _NAME
+
+
+STATE = _folder("/var/lib", "XDG_STATE_HOME", "~/.local/state")
 """Records, as long as the host lives."""
-RUN = Path("/run/gpufleet-nvidia/docker_daemon_config")
+RUN = _folder("/run", "XDG_RUNTIME_DIR", "~/.local/state")
 """Notes: a start of the machine makes dockerd read its file, and empties this folder."""
 
 _FOLDER_MODE = 0o700

@@ -41,7 +41,10 @@ def reload(process: Process, socket: str | None) -> None:
     A dockerd that refuses goes on with what it had. One without a unix socket can't be asked.
     """
     since = time.time()
-    os.kill(process.pid, signal.SIGHUP)
+    try:
+        os.kill(process.pid, signal.SIGHUP)
+    except OSError as error:
+        raise Refused(f"process {process.pid} can't be told to reload: {error.strerror}") from error
     deadline = time.monotonic() + RELOAD_SECONDS
     while time.monotonic() < deadline:
         if docker_daemon.process(process.pid) != process:

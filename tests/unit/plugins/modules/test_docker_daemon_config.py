@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import stat
 import subprocess
 import sys
 import tempfile
@@ -175,21 +174,6 @@ def test_absent_gives_back_the_very_bytes(host: Host) -> None:
     assert host.file.read_bytes().decode() == before
 
 
-def test_absent_takes_away_the_file_that_was_not_there(host: Host) -> None:
-    assert host.run(config=CDI)["changed"]
-    assert host.run(state="absent", config=CDI)["changed"]
-    assert not host.file.exists() and host.file.parent.exists()
-    assert not host.run(state="absent", config=CDI)["changed"]
-
-
-def test_a_setting_that_was_there_stays(host: Host) -> None:
-    host.write('{"features": {"cdi": true}}')
-    assert not host.run(config=CDI)["changed"]
-    for _once_more in range(2):
-        assert not host.run(state="absent", config=CDI)["changed"]
-    assert host.file.read_text() == '{"features": {"cdi": true}}'
-
-
 def test_what_somebody_else_changed_stays_and_is_told(host: Host) -> None:
     assert host.run(config={**CDI, "dns": ["1.1.1.1"]})["changed"]
     host.write('{"features": {"cdi": false}, "dns": ["1.1.1.1", "8.8.8.8"]}')
@@ -197,38 +181,6 @@ def test_what_somebody_else_changed_stays_and_is_told(host: Host) -> None:
     assert result["kept"] == ["features.cdi"]
     assert "features.cdi stays, as somebody else" in str(result["warnings"])
     assert json.loads(host.file.read_text()) == {"features": {"cdi": False}, "dns": ["8.8.8.8"]}
-
-
-def test_a_record_is_of_one_file_and_private(host: Host) -> None:
-    host.run(config={"proxies": {"http-proxy": "http://user:password@proxy"}})
-    records = list((host.folder / "state").iterdir())
-    assert [stat.S_IMODE(path.stat().st_mode) for path in records] == [0o600]
-    assert stat.S_IMODE((host.folder / "state").stat().st_mode) == 0o700
-    other = host.folder / "docker/other.json"
-    other.symlink_to("daemon.json")
-    host.run(path=str(other), state="absent", config={"proxies": {"http-proxy": "x"}})
-    assert other.is_symlink() and not host.file.exists()
-
-
-@pytest.mark.parametrize("how", ["damaged", "of another file", "of somebody else", "a link"])
-def test_a_record_that_can_t_be_trusted_is_refused(host: Host, how: str) -> None:
-    host.run(config=CDI)
-    (record,) = (host.folder / "state").iterdir()
-    if how == "damaged":
-        record.write_text(record.read_text()[:-9])
-    elif how == "of another file":
-        record.write_text(record.read_text().replace("daemon.json", "other.json"))
-    elif how == "of somebody else":
-        record.chmod(0o666)
-    else:
-        record.rename(record.with_suffix(".moved"))
-        record.symlink_to(record.with_suffix(".moved"))
-    before = host.file.read_text()
-    for options in ({"state": "absent"}, {"config": {"debug": True}}):
-        result = host.run(**{"config": CDI, **options})
-        assert result["failed"] and str(record) in result["msg"]
-        assert len(result["msg"].splitlines()) == 1
-    assert host.file.read_text() == before
 
 
 DROP_INS = [

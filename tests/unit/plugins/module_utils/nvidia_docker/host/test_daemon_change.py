@@ -267,6 +267,74 @@ def _shape(path: Path) -> tuple[int, int, int]:
     return stat.S_IMODE(facts.st_mode), facts.st_uid, facts.st_gid
 
 
+def test_a_file_that_was_not_there_goes_again(folder: Folder) -> None:
+    folder.change(CDI)
+    assert folder.change(CDI, present=False).changed
+    assert not folder.path.exists() and folder.path.parent.exists()
+    assert not folder.change(CDI, present=False).changed
+
+
+def test_a_setting_that_was_there_stays(folder: Folder) -> None:
+    """However often it is given back."""
+    folder.path.parent.mkdir()
+    folder.path.write_text('{"debug":true}')
+    assert not folder.change({"debug": True}).changed
+    for _once_more in range(2):
+        assert not folder.change({"debug": True}, present=False).changed
+    assert folder.path.read_text() == '{"debug":true}'
+
+
+def test_what_others_wrote_meanwhile_is_left_as_written(folder: Folder) -> None:
+    """And so is what is again as it was."""
+    folder.path.parent.mkdir()
+    folder.path.write_text('{"features": { "buildkit":true }}')
+    folder.change({**CDI, "mtu": 1400})
+    text = folder.path.read_text().replace('"mtu": 1400', '"mtu": 1400,\n  "dns": [ "1.1.1.1" ]')
+    folder.path.write_text(text)
+    folder.change({**CDI, "mtu": 1400}, present=False)
+    assert folder.path.read_text().splitlines() == [
+        "{",
+        '  "features": { "buildkit":true },',
+        '  "dns": [ "1.1.1.1" ]',
+        "}",
+    ]
+
+
+def test_a_record_is_of_one_file_and_private(folder: Folder) -> None:
+    """By whatever link the file is named: passwords are in there."""
+    folder.change({"proxies": {"http-proxy": "http://user:password@proxy"}})
+    state = folder.base / "STATE"
+    assert [stat.S_IMODE(path.stat().st_mode) for path in state.iterdir()] == [0o600]
+    assert stat.S_IMODE(state.stat().st_mode) == 0o700
+    real, folder.path = folder.path, folder.path.with_name("other.json")
+    folder.path.symlink_to("daemon.json")
+    assert folder.change({"proxies": {"http-proxy": "x"}}, present=False).changed
+    assert folder.path.is_symlink() and not real.exists()
+    (record,) = state.iterdir()
+    assert "password" not in record.read_text()
+
+
+@pytest.mark.parametrize("how", ["damaged", "of another file", "of somebody else", "a link"])
+def test_a_record_that_can_t_be_trusted_is_refused(folder: Folder, how: str) -> None:
+    folder.change(CDI)
+    (record,) = (folder.base / "STATE").iterdir()
+    if how == "damaged":
+        record.write_text(record.read_text()[:-9])
+    elif how == "of another file":
+        record.write_text(record.read_text().replace("daemon.json", "other.json"))
+    elif how == "of somebody else":
+        record.chmod(0o666)
+    else:
+        record.rename(record.with_suffix(".moved"))
+        record.symlink_to(record.with_suffix(".moved"))
+    before = folder.path.read_text()
+    for config, present in ((CDI, False), ({"debug": True}, True)):
+        with pytest.raises(DaemonJsonError, match=re.escape(str(record))) as error:
+            folder.change(config, present)
+        assert len(str(error.value).splitlines()) == 1
+    assert folder.path.read_text() == before
+
+
 OLD = Process(1, 1)
 """No dockerd, but what a note may be about."""
 
