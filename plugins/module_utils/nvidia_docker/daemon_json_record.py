@@ -83,9 +83,8 @@ def remember(
             settings = {below: one for below, one in settings.items() if below not in inner}
             holders = {holder: was for holder, was in holders.items() if holder != path}
         known = settings.get(path)
-        ours = known is not None and any(same_part(old, value) for value in known.put)
-        if known is not None and known.put and (ours or same_part(old, known.was)):
-            settings[path] = Setting(known.was, (old, new) if ours else (new,))
+        if known is not None and any(same_part(old, value) for value in known.put):
+            settings[path] = Setting(known.was, (old, new))
         else:
             settings[path] = Setting(old, (new,))
         for length in range(1, len(path)):

@@ -193,7 +193,8 @@ DAMAGED = [
     b"[]",
     b"{}",
     b'{"format": 2, "file": "%s"}' % FILE.encode(),
-    b'{"format": 1, "file": "/other"}',
+    daemon_json_record.write(Record("/other")).encode(),
+    daemon_json_record.write(Record(FILE)).replace("1", "2", 1).encode(),
     b'{"format": 1, "file": "%s", "settings": {}, "holders": []}' % FILE.encode(),
     b'{"format": 1, "file": "%s", "settings": [{"path": [], "put": []}], "holders": [], '
     b'"original": null, "digests": []}' % FILE.encode(),

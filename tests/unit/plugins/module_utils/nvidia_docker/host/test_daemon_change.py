@@ -372,7 +372,7 @@ def test_a_docker_that_was_stopped_to_follow_is_started(folder: Folder) -> None:
     _noted(folder, '{"mtu": 1400}', None, OLD)
     change = folder.plan({"mtu": 1400}, daemon=replace(DOCKER, process=None))
     assert (change.changed, change.stopped, change.need) == (False, True, "restart")
-    assert change.followable
+    assert change.followable and change.needs == {"mtu": "restart"}
 
 
 def test_a_damaged_note_says_nothing(folder: Folder) -> None:
