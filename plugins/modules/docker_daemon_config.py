@@ -41,7 +41,7 @@ options:
   config:
     description:
       - The settings, as they would stand in C(daemon.json).
-      - With O(state=present), objects are merged key by key, and these lists item by item.
+      - With O(state=present), objects are merged key by key, and some lists item by item.
       - C(allow-nondistributable-artifacts), C(authorization-plugins), C(cdi-spec-dirs), C(dns),
         C(dns-search), C(hosts), C(insecure-registries) and C(registry-mirrors) are united. Items
         that are there stay where they are, new ones follow.

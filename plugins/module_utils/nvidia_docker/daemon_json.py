@@ -61,8 +61,8 @@ def parse(data: bytes, name: str = "daemon.json") -> Document:
 def merge(current: Config, wanted: Mapping[str, Any]) -> Config:
     """Return ``current`` with ``wanted`` in it: maps by key, lists as LISTS says, else replaced.
 
-    Keys keep their order, new ones follow. Raises DaemonJsonError where one side has a map and the
-    other does not: replacing it would drop what somebody else has put there.
+    Keys keep their order, new ones follow. Raises DaemonJsonError where one side has a map or such
+    a list and the other does not: replacing it would drop what somebody else has put there.
     """
     return dict(_merge((), current, wanted))
 
@@ -105,16 +105,19 @@ def _merge(path: Path, current: Any, wanted: Any) -> Any:
 
 
 def _merged(path: Path, old: Any, value: Any) -> Any:
-    nothing = old is NOTHING or old is None
-    if not nothing and isinstance(old, Mapping) != isinstance(value, Mapping):
+    if old is NOTHING or old is None:
+        if parts(path, value) is None:
+            return value
+        return _merge(path, {} if isinstance(value, Mapping) else [], value)
+    there, inside = parts(path, old), parts(path, value)
+    if (there or inside) and kind(old) != kind(value):
         raise DaemonJsonError(
             f"{'.'.join(path)} is {kind(old)} in the file and {kind(value)} is wanted: "
             "correct the one that is wrong"
         )
-    if parts(path, value) is None or (parts(path, old) is None and not nothing):
-        return old if not nothing and same(old, value) else value
-    empty: Any = {} if isinstance(value, Mapping) else []
-    return _merge(path, empty if nothing else old, value)
+    if inside is None or there is None:
+        return old if same(old, value) else value
+    return _merge(path, old, value)
 
 
 def _same_items(left: Iterable[Any], right: Iterable[Any]) -> bool:

@@ -10,7 +10,7 @@ and lists that hold settings are remembered too, as they were before the first o
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -75,25 +75,21 @@ def remember(
     settings, holders = dict(record.settings), dict(record.holders)
     for path, value in wholes(wanted).items():
         old, new = get(path, before[1]), get(path, after[1])
-        if old and parts(path, old) and parts(path, value) == {}:
+        if old and parts(path, old) and parts(path, value) == {}:  # nothing to put in
+            settings.setdefault(path, Setting())
             continue
-        inner = {below: None for below in settings if below[: len(path)] == path != below}
-        if inner:  # a list was put in by items and is now replaced, by null
-            old = get(path, _give_back(record, before[1], inner).config)
-            settings = {below: one for below, one in settings.items() if below not in inner}
-            holders = {holder: was for holder, was in holders.items() if holder != path}
         known = settings.get(path)
         if known is not None and any(same_part(old, value) for value in known.put):
             settings[path] = Setting(known.was, (old, new))
         else:
             settings[path] = Setting(old, (new,))
-        for length in range(1, len(path)):
-            holder, there = path[:length], get(path[:length], before[1])
-            whole = settings.pop(holder, None)
-            if whole is not None and whole.put:  # null or an empty map was put in before
-                holders[holder] = _emptied(holder, whole.was)
-            elif holder not in holders or there is NOTHING or there is None:
-                holders[holder] = _emptied(holder, there)
+    for holder in _above(wholes(wanted)):
+        there, whole = get(holder, before[1]), settings.get(holder)
+        if whole is not None and whole.put:  # null or an empty map was put in before
+            del settings[holder]
+            holders[holder] = _emptied(holder, whole.was)
+        elif holder not in holders or there is NOTHING or there is None:
+            holders[holder] = _emptied(holder, there)
     if not record.live:
         return Record(record.file, settings, holders, before[0], _digests(before[0], after[0]))
     digests = _digests(before[0], after[0]) if record.untouched(before[0]) else ()
@@ -122,13 +118,9 @@ def take_back(record: Record, config: Mapping[str, Any], unwanted: Mapping[str, 
     A setting that the record does not know is taken out if it equals ``unwanted``'s; maps and lists
     that this empties go, or are again what they were. A second time changes nothing.
     """
-    return _give_back(record, config, wholes(unwanted))
-
-
-def _give_back(record: Record, config: Mapping[str, Any], unwanted: Mapping[Path, Any]) -> Return:
     rest, kept = dict(config), []
     settings, holders = dict(record.settings), dict(record.holders)
-    for path, value in unwanted.items():
+    for path, value in wholes(unwanted).items():
         there, known = get(path, rest), settings.get(path)
         back = there
         if known is None:
@@ -143,8 +135,7 @@ def _give_back(record: Record, config: Mapping[str, Any], unwanted: Mapping[Path
             settings[path] = Setting()
         if back is not there:
             rest = put(path, rest, back)
-    above = {path[:length] for path in unwanted for length in range(1, len(path))}
-    for holder in sorted(above, key=len, reverse=True):
+    for holder in sorted(_above(wholes(unwanted)), key=len, reverse=True):
         if get(holder, config) and parts(holder, get(holder, rest)) == {}:
             rest = put(holder, rest, holders.pop(holder, NOTHING))
     return Return(rest, replace(record, settings=settings, holders=holders), tuple(kept))
@@ -203,6 +194,10 @@ def parse(data: bytes, name: str, file: str) -> Record:
             "takes out what equals the given settings"
         ) from None
     return Record(file, settings, holders, original, digests)
+
+
+def _above(paths: Iterable[Path]) -> set[Path]:
+    return {path[:length] for path in paths for length in range(1, len(path))}
 
 
 def _known(name: str, value: Any) -> dict[str, Any]:

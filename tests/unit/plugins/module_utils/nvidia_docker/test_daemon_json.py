@@ -118,6 +118,21 @@ def test_a_map_never_replaces_something_else(runtimes: str) -> None:
         merge(parse(f'{{"runtimes": {runtimes}}}'.encode()).config, NVIDIA)
 
 
+@pytest.mark.parametrize(
+    ("before", "wanted", "sentence"),
+    [
+        (["1.1.1.1"], None, "dns is a list in the file and null is wanted"),
+        (["1.1.1.1"], "8.8.8.8", "dns is a list in the file and a string is wanted"),
+        ("1.1.1.1", ["8.8.8.8"], "dns is a string in the file and a list is wanted"),
+    ],
+)
+def test_nor_does_a_list_that_others_have_items_in(
+    before: object, wanted: object, sentence: str
+) -> None:
+    with pytest.raises(DaemonJsonError, match=sentence):
+        merge({"dns": before}, {"dns": wanted})
+
+
 def test_something_else_never_replaces_a_map() -> None:
     with pytest.raises(
         DaemonJsonError, match=r"^runtimes\.nvidia is an object in the file and a str"

@@ -20,7 +20,7 @@ from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.daem
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.errors import (
     DaemonJsonError,
 )
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 FILE = "/etc/docker/daemon.json"
@@ -85,7 +85,6 @@ RESTORED: list[tuple[str, Config, Config]] = [
     ("a named item", {"labels": ["b=1", "a=1", "c=1"]}, {"labels": ["a=2"]}),
     ("a resource", {"node-generic-resources": ["gpu=GPU-9", "x=1", "gpu=GPU-8"]}, GPUS),
     ("a whole list", {"default-address-pools": [{"base": "a"}]}, {"default-address-pools": []}),
-    ("a string for a list", {"dns": "1.1.1.1"}, {"dns": ["8.8.8.8"]}),
     ("a deep value", {"runtimes": {"a": {"path": "x"}}}, {"runtimes": {"a": {"path": "y"}}}),
     ("a deep map", {"runtimes": {"a": {"path": "x"}}}, {"runtimes": {"n": {"options": {"o": 1}}}}),
     ("a null that was put in", {"debug": True}, {"debug": None}),
@@ -226,6 +225,8 @@ VALUES = st.recursive(
 CONFIGS = st.dictionaries(NAMES, VALUES, max_size=4)
 
 
+@example({"dns": []}, {"dns": [None]}, {"dns": []})
+@example({}, {"dns": None}, {"dns": [None, False]})
 @given(CONFIGS, CONFIGS, CONFIGS)
 def test_any_settings_are_given_back(before: Config, first: Config, second: Config) -> None:
     """In one go, or in two."""
