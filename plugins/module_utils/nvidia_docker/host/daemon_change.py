@@ -214,24 +214,30 @@ def follow(change: Change) -> bool:
 
 
 def _take_back(change: Change, reason: str, restarts: bool) -> str:
-    """Put the old file back, let Docker run with it, and return the sentence about that."""
-    path, old = change.request.path, change.old_text
-    if not change.changed and change.note is not None:
-        old = change.note.loaded
-    refusal = f"Docker refuses the new {path}: {reason}"
-    try:
-        daemon_file.replace(change.file, old, None if change.text is None else change.text.encode())
-    except DaemonJsonError as error:
-        return f"{refusal}; and the old one can't be put back: {error}"
-    if change.changed:
-        daemon_state.write_record(change.file, change.records[0])
-    runs = "Docker goes on with it"
-    if restarts:
+    """Put the old file back, let Docker run with it, and return the sentence about that.
+
+    An old one that Docker has never followed may be no better: then the one that it has loaded.
+    """
+    refusal = f"Docker refuses the new {change.request.path}: {reason}"
+    olds = [change.old_text] if change.changed else []
+    olds += [change.note.loaded] if change.note else []
+    there, runs = change.text, ""
+    for old in olds:
+        try:
+            daemon_file.replace(change.file, old, None if there is None else there.encode())
+        except DaemonJsonError as error:
+            return f"{refusal}; and the old one can't be put back: {error}"
+        there, runs = old, "Docker goes on with it"
+        if not restarts:
+            break
         try:
             docker_follow.restart(change.socket)
             runs = "Docker was started with it"
+            break
         except docker_follow.Refused as error:
             runs = f"Docker does not start with it either ({error})"
+    if change.changed:
+        daemon_state.write_record(change.file, change.records[0])
     if change.note is None or restarts:
         daemon_state.delete_note(change.file)
     return f"{refusal}; the old one is back, and {runs}"
