@@ -188,8 +188,8 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.nvidia_docker.errors import DaemonJsonError
-from ..module_utils.nvidia_docker.host import daemon_change, daemon_file, docker_daemon
-from ..module_utils.nvidia_docker.host.daemon_change import Change, Request
+from ..module_utils.nvidia_docker.host import daemon_change, daemon_file, daemon_plan, docker_daemon
+from ..module_utils.nvidia_docker.host.daemon_plan import Change, Request
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
@@ -199,7 +199,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     file = daemon_file.target(request.path)
     writes = not module.check_mode and (request.present or file.parent.is_dir())
     with daemon_file.locked(file) if writes else nullcontext():
-        change = daemon_change.plan(file, request, docker_daemon.find(file))
+        change = daemon_plan.plan(file, request, docker_daemon.find(file))
         if options["follow"]:
             daemon_change.check_follow(change)
         warn(module, change)

@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / ".dev"))
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host import (
     daemon_change,
     daemon_file,
+    daemon_plan,
     daemon_state,
 )
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host.docker_daemon import (  # noqa: E501
@@ -43,11 +44,11 @@ class Host:
         self.file = folder / "daemon.json"
         daemon_state.STATE, daemon_state.RUN = state / "state", state / "run"
 
-    def change(self, config: dict[str, Any], present: bool = True) -> daemon_change.Change:
+    def change(self, config: dict[str, Any], present: bool = True) -> daemon_plan.Change:
         """As the module does it, without following."""
-        request = daemon_change.Request(str(self.file), config, present)
+        request = daemon_plan.Request(str(self.file), config, present)
         with daemon_file.locked(self.file):
-            change = daemon_change.plan(self.file, request, FIRST)
+            change = daemon_plan.plan(self.file, request, FIRST)
             daemon_change.write(change)
         return change
 

@@ -30,10 +30,11 @@ from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.erro
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host import (
     daemon_change,
     daemon_file,
+    daemon_plan,
     daemon_state,
     docker_api,
 )
-from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host.daemon_change import (  # noqa: E501
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host.daemon_plan import (  # noqa: E501
     Change,
     Request,
 )
@@ -188,7 +189,7 @@ class Folder:
     ) -> Change:
         file = daemon_file.target(str(self.path))
         request = Request(str(self.path), config, present)
-        return daemon_change.plan(file, request, daemon or Daemon(None, None))
+        return daemon_plan.plan(file, request, daemon or Daemon(None, None))
 
 
 @pytest.fixture
