@@ -21,6 +21,7 @@ Selected = Union[Device, MigDevice]
 
 ALL = "all"
 NONE = "none"
+VOID = "void"
 
 _INDEX = re.compile(r"[0-9]{1,9}")
 _MIG_INDEX = re.compile(r"([0-9]{1,9}):([0-9]{1,9})")
@@ -51,6 +52,21 @@ def select(host: Host, identifiers: Iterable[str]) -> tuple[Selected, ...]:
         for target in _choose(device, chosen)
         if target.uuid in chosen
     )
+
+
+def visible_devices(value: str | None) -> tuple[str, ...] | None:
+    """Return the identifiers for ``select()`` in a value of NVIDIA_VISIBLE_DEVICES.
+
+    ``None``: hands off the container, as when the variable is unset, names nothing or has ``void``
+    in it. ``("none",)``: the driver, without a GPU. As with NVIDIA's runtime, commas separate
+    items, blanks around them do not count, and the first of ``all`` and ``none`` stands for the
+    whole list; other than with its CDI mode, ``select()`` gives a GPU that is named twice once.
+    """
+    items = (item.strip() for item in (value or "").split(","))
+    named = tuple(item for item in items if item)
+    if not named or VOID in named:
+        return None
+    return next(((item,) for item in named if item in (ALL, NONE)), named)
 
 
 def _choose(device: Device, chosen: set[str]) -> tuple[Selected, ...]:

@@ -13,7 +13,10 @@ from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.erro
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.model import (
     sysfs_pci_bus_id,
 )
-from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.selection import select
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.selection import (
+    select,
+    visible_devices,
+)
 
 NAMED = [
     ([], []),
@@ -87,3 +90,91 @@ BUS_IDS = [
 def test_pci_bus_ids_are_written_as_sysfs_does(text, wanted) -> None:
     """NVML's and people's forms become one; what is none of them is None."""
     assert sysfs_pci_bus_id(text) == wanted
+
+
+EVERY = ["GPU-836c", "GPU-b78a-1", "GPU-b78a-2", "MIG-aa", "MIG-ab"]
+UNTOUCHED = None
+
+VISIBLE = [
+    # Not for us.
+    (None, UNTOUCHED),
+    ("", UNTOUCHED),
+    (" ", UNTOUCHED),
+    (",", UNTOUCHED),
+    (" , ,", UNTOUCHED),
+    ("void", UNTOUCHED),
+    (" void ", UNTOUCHED),
+    ("0,void", UNTOUCHED),
+    ("void,all", UNTOUCHED),
+    ("none,void", UNTOUCHED),
+    # The driver, no GPU.
+    ("none", []),
+    ("0,none", []),
+    ("none,0", []),
+    ("none,none", []),
+    ("none,all", []),
+    ("99,none", []),
+    # All.
+    ("all", EVERY),
+    ("0,all", EVERY),
+    ("all,0", EVERY),
+    ("all,all", EVERY),
+    ("all,none", EVERY),
+    # Some, in NVML's order.
+    ("0", ["GPU-836c"]),
+    ("2,0", ["GPU-836c", "GPU-b78a-2"]),
+    (" 1, 2 ", ["GPU-b78a-1", "GPU-b78a-2"]),
+    ("1,,2,", ["GPU-b78a-1", "GPU-b78a-2"]),
+    ("\t1 ,\n2", ["GPU-b78a-1", "GPU-b78a-2"]),
+    ("GPU-836c", ["GPU-836c"]),
+    ("0000:07:00.0", ["GPU-b78a-1"]),
+    # NVIDIA's CDI mode gives no GPU at all for a duplicate.
+    ("0,0", ["GPU-836c"]),
+    ("0,1,0", ["GPU-836c", "GPU-b78a-1"]),
+    ("0, 0", ["GPU-836c"]),
+    ("0,GPU-836c,0000:04:00.0,00", ["GPU-836c"]),
+    # MIG: by place, by UUID, and by the GPU that has them.
+    ("3:0", ["MIG-aa"]),
+    ("3:1,MIG-ab", ["MIG-ab"]),
+    ("MIG-ab,0,3:0", ["GPU-836c", "MIG-aa", "MIG-ab"]),
+    ("3", ["MIG-aa", "MIG-ab"]),
+    ("3,3:1", ["MIG-aa", "MIG-ab"]),
+]
+
+
+@pytest.mark.parametrize(("value", "uuids"), VISIBLE)
+def test_nvidia_visible_devices_names_devices(host, value, uuids) -> None:
+    """NVIDIA's grammar with its corner cases: a list, a word for all, none, or hands off."""
+    identifiers = visible_devices(value)
+    given = None if identifiers is None else [one.uuid for one in select(host, identifiers)]
+    assert given == uuids
+
+
+REFUSED_VALUES = [
+    ("9", "9"),
+    ("0,9", "9"),
+    ("0,bogus", "bogus"),
+    ("0 1", "0 1"),
+    ("0;1", "0;1"),
+    ("-1", "-1"),
+    ("0-2", "0-2"),
+    ("All", "All"),
+    ("NONE", "NONE"),
+    ("Void", "Void"),
+    ("gpu-836c", "gpu-836c"),
+    ("1:0", "1:0"),
+    ("3:2", "3:2"),
+    ("3:", "3:"),
+    ("MIG-zz", "MIG-zz"),
+    ("GPU-b78a", "GPU-b78a"),
+    ("/dev/nvidia0", "/dev/nvidia0"),
+    ("nvidia.com/gpu=0", "nvidia.com/gpu=0"),
+]
+
+
+@pytest.mark.parametrize(("value", "identifier"), REFUSED_VALUES)
+def test_nvidia_visible_devices_that_names_nothing_is_refused(host, value, identifier) -> None:
+    """Never a container with fewer GPUs than it asks for: the item at fault is named."""
+    with pytest.raises(UnknownDevice) as caught:
+        select(host, visible_devices(value))
+    assert caught.value.identifier == identifier
