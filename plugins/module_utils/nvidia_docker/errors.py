@@ -70,6 +70,10 @@ class UnknownVolume(DriverVolumeError):
     """A volume name that is not one of ours, or that does not exist."""
 
 
+class CdiError(NvidiaDockerError):
+    """A CDI specification can't be made, read, written or removed."""
+
+
 class DaemonJsonError(NvidiaDockerError):
     """daemon.json is not what dockerd would read, or can't be merged."""
 
