@@ -67,6 +67,25 @@ class Mount:
 
 
 @dataclass(frozen=True)
+class FileMount:
+    """A file or directory of the host seen at ``target`` in the container."""
+
+    source: str
+    target: str
+    writable: bool = False
+    """For sockets, which nobody could use otherwise; what is on it can't be executed."""
+
+
+@dataclass(frozen=True)
+class Hook:
+    """A program of the host that the engine runs when it has made the container's files."""
+
+    path: str
+    arguments: tuple[str, ...]
+    """After the program's own name."""
+
+
+@dataclass(frozen=True)
 class Injection:
     """Values add up; the order is kept and nothing is there twice."""
 
@@ -74,6 +93,10 @@ class Injection:
     mounts: tuple[Mount, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
     annotations: tuple[tuple[str, str], ...] = ()
+    files: tuple[FileMount, ...] = ()
+    groups: tuple[int, ...] = ()
+    """Numbers of groups of the host whose device nodes the container uses."""
+    hooks: tuple[Hook, ...] = ()
 
     def __add__(self, other: Injection) -> Injection:
         return Injection(
@@ -81,6 +104,9 @@ class Injection:
             mounts=tuple(dict.fromkeys(self.mounts + other.mounts)),
             environment=tuple(dict.fromkeys(self.environment + other.environment)),
             annotations=tuple(dict.fromkeys(self.annotations + other.annotations)),
+            files=tuple(dict.fromkeys(self.files + other.files)),
+            groups=tuple(dict.fromkeys(self.groups + other.groups)),
+            hooks=tuple(dict.fromkeys(self.hooks + other.hooks)),
         )
 
 

@@ -146,6 +146,10 @@ REQUIRED_CONTROL_NODES = ("/dev/nvidiactl", "/dev/nvidia-uvm")
 """Without these no container can use a GPU; nvidia-uvm-tools is for profilers only."""
 
 
+MODESET_NODE = "/dev/nvidia-modeset"
+"""For driver capability ``display``."""
+
+
 def device_node(minor: int) -> str:
     """Return the device node of the GPU of that minor number."""
     return f"/dev/nvidia{minor}"
@@ -177,6 +181,28 @@ def node_maker(path: str) -> str:
 def is_device_node(path: str) -> bool:
     """Whether a path is one of the NVIDIA driver's, as another machine may name it."""
     return _DEVICE_NODE.fullmatch(path) is not None
+
+
+@dataclass(frozen=True)
+class DeviceNode:
+    """A device node as it is on this host."""
+
+    path: str
+    major: int
+    minor: int
+    mode: int
+    """The permission bits."""
+    uid: int
+    gid: int
+
+    @property
+    def needed_group(self) -> int | None:
+        """The group that opens this node to others than its owner; ``None``: all may, or none."""
+        for_group, for_all = self.mode >> 3 & _READ_WRITE, self.mode & _READ_WRITE
+        return self.gid if self.gid and for_group & ~for_all else None
+
+
+_READ_WRITE = 0o6
 
 
 class LinkType(IntEnum):
