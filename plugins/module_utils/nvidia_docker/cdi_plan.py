@@ -40,7 +40,7 @@ class Surroundings:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A GPU or MIG device that no container can be given."""
+    """A GPU, MIG device or DRM node that no container can be given."""
 
     device: str
     reason: str
@@ -181,8 +181,13 @@ class _Planner:
             self.left_out.append(LeftOut(name, str(error)))
             return None
         draws = isinstance(target, Device) or (target.profile or "").endswith(_GRAPHICS_PROFILE)
-        drm_nodes = self._drm_nodes.get(device.pci_bus_id, ()) if draws else ()
-        groups = {self._known[path].needed_group for path in drm_nodes if path in self._known}
+        named = self._drm_nodes.get(device.pci_bus_id, ()) if draws else ()
+        drm_nodes = tuple(path for path in named if path in self._known)
+        for path in named:
+            if path not in drm_nodes:
+                reason = f"the kernel has it for {name}, but there is no such device node"
+                self.left_out.append(LeftOut(f"DRM node {path}", reason))
+        groups = {self._known[path].needed_group for path in drm_nodes}
         return Injection(
             device_nodes=(*target.device_nodes, *drm_nodes),
             groups=tuple(sorted(group for group in groups if group is not None)),

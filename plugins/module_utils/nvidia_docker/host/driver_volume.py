@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..driver_files import ALL_CAPABILITIES, DriverCapability, with_implied
+from ..driver_mounts import VolumeFile
 from ..errors import DriverFilesError, DriverVolumeError, InvalidInput
 from . import manifest as manifests
 from . import volume_store as store
@@ -177,6 +178,45 @@ def content(root: Path, version: str) -> tuple[Path, tuple[str, ...] | None]:
         return path, None
     with store.reported(f"look at the driver volume {path}"):
         return path, tree(path, _manifest(path)[0])
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a driver volume has, or would have if it were made now."""
+
+    path: Path
+    files: tuple[VolumeFile, ...]
+    capabilities: frozenset[DriverCapability]
+    differences: tuple[str, ...]
+    """Why the volume has to be made (again) first; empty if it is right."""
+    warnings: tuple[str, ...]
+
+
+def contents(root: Path, version: str, driver_root: Path = Path("/")) -> Contents:
+    """Return what is in the volume of this driver version once it is right; writes nothing.
+
+    Raises as ``compare`` does.
+    """
+    path = store.directory(root, version)
+    with store.reported(f"look at the driver volume {path}"):
+        looked = _compare(path, version, driver_root, Wanted())
+        if looked.choice is not None:
+            files, symlinks = looked.choice.files, looked.choice.symlinks
+        else:
+            right = manifests.read(path)
+            files = tuple(record.candidate for record in right.files)
+            symlinks = right.symlinks
+    links: dict[str, list[str]] = {}
+    for name, target in symlinks:
+        directory, _slash, link = name.rpartition("/")
+        links.setdefault(f"{directory}/{target}", []).append(link)
+    return Contents(
+        path,
+        tuple(VolumeFile(c.path, c.catalogue_name, tuple(links.get(c.path, ()))) for c in files),
+        looked.capabilities,
+        looked.comparison.differences,
+        looked.comparison.warnings,
+    )
 
 
 @dataclass(frozen=True)

@@ -186,6 +186,16 @@ def test_a_mig_device_without_capability_node_is_left_out(host, around) -> None:
     assert [one.device for one in plan.left_out] == ["MIG device 3:1 (MIG-ab)"]
 
 
+def test_a_drm_node_that_is_not_there_is_left_out(host, around) -> None:
+    """nvidia-ctk writes it down, and no container starts."""
+    plan = planned(*without(host, around, "/dev/dri/renderD128"))
+    assert dict(plan.devices)["0"].device_nodes == ("/dev/nvidia2", "/dev/dri/card1")
+    assert plan.groups == (44,)
+    assert [str(one).partition(":")[0] for one in plan.left_out] == [
+        "DRM node /dev/dri/renderD128 is left out"
+    ]
+
+
 def test_a_gpu_in_mig_mode_without_mig_device_is_left_out(host, around) -> None:
     """Its node alone lets a container compute nothing."""
     gpus = (dataclasses.replace(host.devices[0], mig_enabled=True), *host.devices[1:])
