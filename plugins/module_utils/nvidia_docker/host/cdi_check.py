@@ -170,6 +170,8 @@ def _driver(spec: Spec, host: Host) -> list[str]:
 
 
 def _devices(spec: Spec, host: Host, identifiers: Iterable[str]) -> list[str]:
+    if host.reason is not None:
+        return [f"no GPU of this machine can be used: {host.reason}"]
     known = _known_names(host)
     by_name = {device.name: device.edits for device in spec.devices}
     found = []

@@ -207,6 +207,20 @@ def test_mig_changes_are_named(host, root) -> None:
     ]
 
 
+def test_a_gpu_that_no_container_can_be_given_is_not_missed(host, root) -> None:
+    """It is in MIG mode and has no MIG device."""
+    fewer = dataclasses.replace(host, devices=host.devices[:3])
+    assert problems(document(fewer, root), with_migs(host, ()), root) == []
+
+
+def test_without_a_driver_its_reason_is_told(host, root) -> None:
+    """Not that each GPU is gone."""
+    dead = dataclasses.replace(host, devices=(), reason="the kernel module is not loaded")
+    assert problems(document(host, root), dead, root) == [
+        "no GPU of this machine can be used: the kernel module is not loaded"
+    ]
+
+
 def test_all_has_to_be_all(host, root) -> None:
     value = document(host, root)
     value["devices"][-1]["containerEdits"]["deviceNodes"].pop(0)
