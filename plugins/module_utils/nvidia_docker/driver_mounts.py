@@ -19,6 +19,7 @@ from .driver_files import (
     ConfigurationFile,
     DriverCapability,
     Library,
+    driver_version_of,
     needed_for,
     with_implied,
 )
@@ -30,6 +31,12 @@ _TWIN_DIRECTORIES = ("/usr/lib/i386-linux-gnu", "/usr/lib")
 _LIB32 = "lib"
 _GBM_BACK_END = ("libnvidia-allocator", "gbm/nvidia-drm_gbm.so")
 """The name that Mesa's GBM loads in a library directory."""
+_DISPATCHERS = frozenset(
+    ("libGL", "libEGL", "libGLESv1_CM", "libGLESv2", "libGLX", "libOpenGL", "libGLdispatch")
+)
+"""They load the driver's vendor libraries and are the image's own matter: the host's may need a
+newer C library than the image has. Those of a driver before GLVND have its version in their names.
+"""
 _CONFIGURATION = {"OpenCL": "/etc", "vulkan": "/etc", "vulkansc": "/etc"}
 """By the first part of the name, where not below /usr/share."""
 
@@ -56,6 +63,8 @@ def mounts(
     found = []
     for file in files:
         if not needed_for(file.catalogue_name) & wanted:
+            continue
+        if file.catalogue_name in _DISPATCHERS and driver_version_of(file.path) is None:
             continue
         if file.path.startswith(f"{_LIB32}/") and DriverCapability.COMPAT32 not in wanted:
             continue

@@ -307,6 +307,20 @@ MOUNTED = [
             "/usr/lib/libcuda.so.1",
         ],
     ),
+    # GLVND's is the image's, the driver's own of old is not.
+    (VolumeFile("lib64/libGL.so.1.7.0", "libGL", ("libGL.so.1",)), {GRAPHICS}, "x86_64", []),
+    (VolumeFile("lib64/libGLX.so.0", "libGLX"), {GRAPHICS}, "x86_64", []),
+    (
+        VolumeFile("lib64/libGL.so.340.108", "libGL", ("libGL.so.1",)),
+        {GRAPHICS},
+        "x86_64",
+        [
+            "/usr/lib/x86_64-linux-gnu/libGL.so.340.108",
+            "/usr/lib/x86_64-linux-gnu/libGL.so.1",
+            "/usr/lib64/libGL.so.340.108",
+            "/usr/lib64/libGL.so.1",
+        ],
+    ),
     (PROGRAM, {DriverCapability.UTILITY}, "x86_64", ["/usr/bin/nvidia-smi"]),
     (PROGRAM, {COMPUTE}, "x86_64", []),
     (ICD, {COMPUTE}, "x86_64", ["/etc/OpenCL/vendors/nvidia.icd"]),
