@@ -1,0 +1,130 @@
+# Copyright (c) 2026 the gpufleet.nvidia authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Module nvidia_cdi on a host with device nodes and NVML."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+FOLDER = "/run/cdi-test"
+PATH = f"{FOLDER}/nvidia.json"
+
+
+@pytest.fixture
+def cdi(on_controller, on_host) -> Iterator[Callable[..., dict[str, Any]]]:
+    """Run the module with a specification of its own, and return its result."""
+
+    def run(options: str = "", **arguments: Any) -> dict[str, Any]:
+        given = {"path": PATH, "spec_directories": [FOLDER], **arguments}
+        line = "ansible -i inventory gpus -m nvidia_cdi -a {} {}"
+        done = on_controller(line.format(shlex.quote(json.dumps(given)), options), ok=False)
+        return json.loads(done.stdout.split("=>", 1)[1])
+
+    yield run
+    on_host(f"rm -rf {FOLDER}")
+
+
+def test_a_specification_is_written_once_and_true(cdi, on_host, facts) -> None:
+    """Check mode writes nothing; a second run has nothing to do; every path is there."""
+    checked = cdi("--check")
+    assert checked["changed"] is True
+    assert on_host(f"test -e {FOLDER}", ok=False).returncode == 1
+    made = cdi()
+    again = cdi()
+    assert (made["changed"], again["changed"]) == (True, False)
+    told = facts()
+    names = [name for gpu in told["devices"] for name in (str(gpu["index"]), gpu["uuid"])]
+    assert made["devices"] == checked["devices"] == [f"nvidia.com/gpu={n}" for n in (*names, "all")]
+    assert made["driver_version"] == told["driver"]["version"]
+    spec = json.loads(on_host(f"cat {PATH}").stdout)
+    sources = [mount["hostPath"] for mount in spec["containerEdits"]["mounts"]]
+    nodes = [
+        node
+        for edits in (spec["containerEdits"], *(d["containerEdits"] for d in spec["devices"]))
+        for node in edits["deviceNodes"]
+    ]
+    on_host("ls -d " + " ".join(sources))
+    for node in {json.dumps(node) for node in nodes}:
+        wanted = json.loads(node)
+        numbers = on_host(f"stat -c '%Hr:%Lr %a' {wanted['path']}").stdout.split()
+        assert numbers == [f"{wanted['major']}:{wanted['minor']}", f"{wanted['fileMode']:o}"]
+    verified = cdi(state="verified")
+    assert (verified["changed"], verified["problems"]) == (False, [])
+    removed = cdi(state="absent")
+    assert removed["changed"] is True
+    assert on_host(f"ls {FOLDER}").stdout == ""
+
+
+def test_what_is_not_true_any_more_is_named_and_mended(cdi, on_host) -> None:
+    """Another number, another device: as after a reboot."""
+    cdi()
+    on_host(f'sed -i \'0,/"minor": 255/s//"minor": 77/\' {PATH}')
+    stale = cdi(state="verified")
+    assert "is not right: /dev/nvidiactl" in stale["msg"]
+    assert stale["problems"] == [
+        "/dev/nvidiactl, for every device: it is 195:255, the specification says 195:77: "
+        "containers would get another device"
+    ]
+    assert cdi()["changed"] is True
+    assert cdi(state="verified")["problems"] == []
+    # A file is a difference too that no engine would mind.
+    on_host(f'sed -i \'s/"rw"/"rwm"/\' {PATH}')
+    assert "rwm) is no longer to be there" in cdi(state="verified")["msg"]
+
+
+def test_another_file_with_the_same_devices_is_named(cdi, on_host) -> None:
+    """Before anything is written."""
+    on_host(f"mkdir -p {FOLDER}")
+    text = (
+        'cdiVersion: 0.5.0\nkind: nvidia.com/gpu\ndevices:\n    - name: "0"\n'
+        "      containerEdits:\n        deviceNodes:\n            - path: /dev/nvidia0\n"
+    )
+    on_host(f"printf %s {shlex.quote(text)} > {FOLDER}/nvidia.yaml")
+    refused = cdi()
+    assert f"{FOLDER}/nvidia.yaml has nvidia.com/gpu=0 too" in refused["msg"]
+    assert on_host(f"ls {FOLDER}").stdout == "nvidia.yaml\n"
+
+
+def test_nothing_is_written_without_nvidia_uvm(cdi, on_host) -> None:
+    """The one node that is missing after a boot; the others stay as they are."""
+    numbers = on_host("stat -c '%Hr %Lr' /dev/nvidia-uvm").stdout.strip()
+    on_host("rm /dev/nvidia-uvm")
+    try:
+        refused = cdi()
+        assert "missing device node /dev/nvidia-uvm" in refused["msg"]
+        assert on_host(f"test -e {PATH}", ok=False).returncode == 1
+    finally:
+        on_host(f"mknod -m 666 /dev/nvidia-uvm c {numbers}")
+
+
+def test_mig_devices_are_named_and_what_is_left_out_is_told(cdi, on_host, machine) -> None:
+    """A change of MIG devices makes the specification stale; a GPU without node is a warning."""
+    cdi()
+    machine("a100_mig")
+    stale = cdi(state="verified")
+    assert any("is not on this machine" in one for one in stale["problems"])
+    made = cdi()
+    migs = [name for name in made["devices"] if "=MIG-" in name]
+    assert migs
+    assert "nvidia.com/gpu=1:0" in made["devices"]
+    spec = json.loads(on_host(f"cat {PATH}").stdout)
+    by_name = {
+        device["name"]: device["containerEdits"]["deviceNodes"] for device in spec["devices"]
+    }
+    paths = [node["path"] for node in by_name["1:0"]]
+    assert [path.rpartition("/")[0] for path in paths] == ["/dev", *["/dev/nvidia-caps"] * 2]
+    numbers = on_host("stat -c '%Hr %Lr' /dev/nvidia0").stdout.strip()
+    on_host("rm /dev/nvidia0")
+    try:
+        left = cdi()
+        assert left["changed"] is True
+        assert any("is left out" in one for one in left["left_out"])
+        assert "nvidia.com/gpu=0" not in left["devices"]
+    finally:
+        on_host(f"mknod -m 666 /dev/nvidia0 c {numbers}")
