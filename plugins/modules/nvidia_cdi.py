@@ -265,7 +265,11 @@ def present(parameters: Parameters, check_mode: bool) -> dict[str, Any]:
         "left_out": left_out,
         "dropped": dropped,
         "diff": _diff(path, before, text),
-        "warnings": [*left_out, *(() if parameters["cdi_version"] else dropped)],
+        "warnings": [
+            *left_out,
+            *(f"left out: {one}" for one in dropped if not parameters["cdi_version"]),
+            *cdi_store.doubts(path, parameters["spec_directories"]),
+        ],
     }
 
 

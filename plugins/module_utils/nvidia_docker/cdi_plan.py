@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from .cdi_reader import is_device_name
 from .cdi_versions import DIGIT_FIRST, GROUPS, number
 from .driver_files import DriverCapability, with_implied
 from .errors import DriverUnavailable, MissingDeviceNode
@@ -65,8 +66,7 @@ class CdiPlan:
     @property
     def groups(self) -> tuple[int, ...]:
         """Numbers of the host's groups that a user other than root needs for all device nodes."""
-        wanted = {node.needed_group for node in self.nodes}
-        return tuple(sorted(group for group in wanted if group is not None))
+        return _groups([node.path for node in self.nodes], {node.path: node for node in self.nodes})
 
 
 def plan_devices(
@@ -91,6 +91,7 @@ def plan_devices(
     if DriverCapability.DISPLAY in wanted and MODESET_NODE in known:
         common += Injection(device_nodes=(MODESET_NODE,))
     common += Injection(
+        groups=_groups(common.device_nodes, known),
         environment=(_HANDS_OFF, (VERSION_VARIABLE, around.driver_version)),
         files=around.files,
         hooks=around.hooks,
@@ -129,14 +130,21 @@ def limited(wanted: CdiPlan, version: str) -> tuple[CdiPlan, tuple[str, ...]]:
                 f"{DIGIT_FIRST}: use UUIDs or 'all'"
             )
         devices = tuple((name, one) for name, one in devices if name not in digits)
-    groups = {group for _name, one in devices for group in one.groups}
+    common = wanted.common
+    groups = {*common.groups, *(group for _name, one in devices for group in one.groups)}
     if number(version) < number(GROUPS) and groups:
         dropped.append(
             f"the additional groups {', '.join(map(str, sorted(groups)))}, which need CDI "
             f"{GROUPS}: give them to containers that do not run as root"
         )
         devices = tuple((name, replace(one, groups=())) for name, one in devices)
-    return replace(wanted, devices=devices), tuple(dropped)
+        common = replace(common, groups=())
+    return replace(wanted, common=common, devices=devices), tuple(dropped)
+
+
+def _groups(paths: Iterable[str], known: Mapping[str, DeviceNode]) -> tuple[int, ...]:
+    groups = {known[path].needed_group for path in paths if path in known}
+    return tuple(sorted(group for group in groups if group is not None))
 
 
 class _Planner:
@@ -187,11 +195,14 @@ class _Planner:
             if path not in drm_nodes:
                 reason = f"the kernel has it for {name}, but there is no such device node"
                 self.left_out.append(LeftOut(f"DRM node {path}", reason))
-        groups = {self._known[path].needed_group for path in drm_nodes}
-        return Injection(
-            device_nodes=(*target.device_nodes, *drm_nodes),
-            groups=tuple(sorted(group for group in groups if group is not None)),
-        )
+        nodes = (*target.device_nodes, *drm_nodes)
+        return Injection(device_nodes=nodes, groups=_groups(nodes, self._known))
 
     def _name(self, names: Iterable[str], injection: Injection) -> None:
-        self.devices += [(name, injection) for name in names]
+        taken = dict(self.devices)
+        for name in names:
+            if name in taken or not is_device_name(name):
+                reason = "another device has this name" if name in taken else "it is no CDI name"
+                self.left_out.append(LeftOut(f"the name {name!r}", reason))
+            else:
+                self.devices.append((name, injection))

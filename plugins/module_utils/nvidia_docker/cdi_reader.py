@@ -41,6 +41,11 @@ def check_kind(kind: str) -> None:
         )
 
 
+def is_device_name(name: str) -> bool:
+    """Whether engines take this for the name of a device."""
+    return _DEVICE_NAME.fullmatch(name) is not None
+
+
 def read(value: Any) -> Spec:
     """Return the specification that a JSON or YAML document holds.
 
@@ -106,7 +111,7 @@ _HOOK_FIELDS = {"hookName", "path", "args", "env", "timeout"}
 def _device(value: Any, where: str) -> SpecDevice:
     fields = _object(value, where, _DEVICE_FIELDS)
     name = _string(fields.get("name"), f"{where}.name")
-    if not _DEVICE_NAME.fullmatch(name):
+    if not is_device_name(name):
         raise CdiError(
             f"{where}.name {name!r} is no device name: it must be of letters, digits and _ . : - "
             "with a letter or digit at both ends"

@@ -189,6 +189,8 @@ def _devices(spec: Spec, host: Host, identifiers: Iterable[str]) -> list[str]:
     for one in select(host, identifiers):
         if isinstance(one, Device) and one.mig_enabled:
             continue
+        if not set(one.device_nodes).isdisjoint(host.missing_nodes):
+            continue
         if one.uuid not in by_name and not any(
             name in by_name and set(paths) == set(one.device_nodes) for name, paths in known.items()
         ):

@@ -91,7 +91,6 @@ def conflicts(spec: Spec, path: Path, directories: Iterable[str]) -> tuple[str, 
         try:
             theirs = load(other)
         except CdiError:
-            # Engines ignore that file too.
             continue
         both = [device.name for device in theirs.devices if device.name in names]
         if theirs.kind != spec.kind or not both:
@@ -101,6 +100,22 @@ def conflicts(spec: Spec, path: Path, directories: Iterable[str]) -> tuple[str, 
             found.append(f"{other} has {shown} too: engines then resolve neither")
         elif rank == _LATER:
             found.append(f"{other} has {shown} too, and engines prefer that directory")
+    return tuple(found)
+
+
+def doubts(path: Path, directories: Iterable[str]) -> tuple[str, ...]:
+    """Return what may keep engines from a specification at ``path``, though nothing is known to."""
+    order = {os.path.realpath(one) for one in directories}
+    found = []
+    if os.path.realpath(path.parent) not in order:
+        found.append(
+            f"engines look for specifications in {', '.join(sorted(order))}, not at {path}"
+        )
+    for other, _rank in _others(path, directories):
+        try:
+            load(other)
+        except CdiError as error:
+            found.append(f"it can't be told which devices another file has: {error}")
     return tuple(found)
 
 

@@ -238,6 +238,33 @@ def test_without_any_gpu_the_reasons_are_told(host, around) -> None:
         planned(host, around, ["9"])
 
 
+def test_nodes_of_a_group_need_it_wherever_they_are(host, around) -> None:
+    """Drivers can be told to make their nodes for a group."""
+    nodes = tuple(
+        dataclasses.replace(one, mode=0o660, gid=gid)
+        for one in around.nodes
+        for gid in (50 if one.path in CONTROL else 60,)
+    )
+    plan = planned(host, dataclasses.replace(around, nodes=nodes), ["1"])
+    assert (plan.common.groups, dict(plan.devices)["1"].groups) == ((50, 60), (60,))
+    assert plan.groups == (50, 60)
+    less, dropped = limited(plan, "0.6.0")
+    assert less.common.groups == dict(less.devices)["1"].groups == ()
+    assert "groups 50, 60" in dropped[0]
+
+
+@pytest.mark.parametrize("uuid", ["GPU x", "GPU-b78a-1", "../GPU", "GPU-é"])
+def test_a_name_that_can_not_be_given_spoils_no_other(host, around, uuid) -> None:
+    """The GPU has its other name."""
+    gpus = (host.devices[0], host.devices[1], dataclasses.replace(host.devices[2], uuid=uuid))
+    plan = planned(dataclasses.replace(host, devices=gpus), around)
+    names = [name for name, _injection in plan.devices]
+    assert names[:4] == ["0", "GPU-836c", "1", "GPU-b78a-1"]
+    assert names[-2:] == ["2", "all"]
+    (left_out,) = plan.left_out
+    assert str(left_out).startswith(f"the name {uuid!r} is left out: ")
+
+
 def test_a_low_version_drops_names_and_groups_and_says_so(host, around) -> None:
     """CDI 0.3.0 has neither names like 0 nor groups."""
     plan = planned(host, around, ["0", "3"])

@@ -213,6 +213,13 @@ def test_a_gpu_that_no_container_can_be_given_is_not_missed(host, root) -> None:
     assert problems(document(fewer, root), with_migs(host, ()), root) == []
 
 
+def test_a_gpu_without_node_is_not_missed(host, root) -> None:
+    """It can't be in a specification: the machine is wrong, not that."""
+    fewer = dataclasses.replace(host, devices=host.devices[1:])
+    without = dataclasses.replace(host, missing_nodes=("/dev/nvidia2",))
+    assert problems(document(fewer, root), without, root) == []
+
+
 def test_without_a_driver_its_reason_is_told(host, root) -> None:
     """Not that each GPU is gone."""
     dead = dataclasses.replace(host, devices=(), reason="the kernel module is not loaded")

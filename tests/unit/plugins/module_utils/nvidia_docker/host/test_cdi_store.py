@@ -226,3 +226,16 @@ def test_nobody_waits_for_a_pipe(tmp_path) -> None:
     os.mkfifo(tmp_path / "x.json")
     with pytest.raises(CdiError, match="it is no regular file"):
         cdi_store.load(tmp_path / "x.json")
+
+
+def test_what_can_not_be_told_is_said(tmp_path) -> None:
+    """A directory that engines do not look into, and a file that is not understood."""
+    path = tmp_path / "nvidia.json"
+    assert cdi_store.doubts(path, [str(tmp_path)]) == ()
+    (tmp_path / "good.yaml").write_text((GOLDEN / "t4-flat.yaml").read_text())
+    assert cdi_store.doubts(path, [str(tmp_path)]) == ()
+    (tmp_path / "flow.yaml").write_text("devices: [{name: x}]\n")
+    (found,) = cdi_store.doubts(path, [str(tmp_path)])
+    assert f"{tmp_path}/flow.yaml is no CDI specification" in found
+    (found,) = cdi_store.doubts(path, ["/none"])
+    assert found == f"engines look for specifications in /none, not at {path}"

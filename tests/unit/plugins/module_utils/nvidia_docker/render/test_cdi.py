@@ -221,6 +221,8 @@ def vary(machine: dict, chance: random.Random) -> dict:
             }
             for place in range(chance.randint(0, 7))
         ]
+        if chance.random() < 0.05:
+            gpu["uuid"] = chance.choice(("GPU x", "GPU-é", "../x", gpus[0]["uuid"]))
         for field in ("uuid", "minor", "busid"):
             if chance.random() < 0.05:
                 gpu[field] = None
@@ -298,7 +300,7 @@ def test_any_machine_gives_a_specification_that_engines_accept(name) -> None:
     chance = random.Random(name)
     for number in range(16):
         host = host_of(vary(made, chance) if number else made)
-        chosen = chance.choice((["all"], [d.uuid for d in host.devices[::2]] or ["none"]))
+        chosen = chance.choice((["all"], [str(d.index) for d in host.devices[::2]] or ["none"]))
         args = (host, chosen, "nvidia.com/gpu", chance.choice(CAPABILITIES), around(host, chance))
         try:
             plan = plan_devices(*args)
