@@ -17,7 +17,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .. import cdi_yaml
 from ..cdi_plan import VERSION_VARIABLE
 from ..cdi_reader import read, read_text
 from ..cdi_spec import Spec
@@ -53,7 +52,12 @@ def load(path: Path) -> Spec:
         raise CdiError(f"{path} is no CDI specification: its name must end in .json or .yaml")
     try:
         text = _content(path).decode()
-        return read_text(text) if path.suffix == ".json" else read(cdi_yaml.read(text))
+        if path.suffix == ".json":
+            return read_text(text)
+        # Specifications of ours are JSON: most hosts never need this.
+        from .. import cdi_yaml
+
+        return read(cdi_yaml.read(text))
     except OSError as error:
         raise CdiError(f"can't read {path}: {os.strerror(error.errno or 0)}") from None
     except UnicodeDecodeError:
