@@ -91,6 +91,19 @@ def test_another_file_with_the_same_devices_is_named(cdi, on_host) -> None:
     assert on_host(f"ls {FOLDER}").stdout == "nvidia.yaml\n"
 
 
+def test_a_version_is_kept_to_and_not_beyond_the_engine(cdi, on_host) -> None:
+    """0.3.0 has no names like 0; Docker 26 would not take 1.0.0, Docker 20.10 has no CDI."""
+    low = cdi(cdi_version="0.3.0")
+    assert low["cdi_version"] == "0.3.0"
+    assert [name for name in low["devices"] if "=GPU-" not in name] == ["nvidia.com/gpu=all"]
+    assert "names that start with a digit need CDI 0.5.0" in low["dropped"][0]
+    before = on_host(f"cat {PATH}").stdout
+    high = cdi(cdi_version="1.0.0")
+    refuses = on_host("dockerd --version | grep -c 'version 26'", ok=False).stdout.strip() == "1"
+    assert ("takes CDI specifications of up to version 0.7.0" in high.get("msg", "")) is refuses
+    assert (on_host(f"cat {PATH}").stdout == before) is refuses
+
+
 def test_nothing_is_written_without_nvidia_uvm(cdi, on_host) -> None:
     """The one node that is missing after a boot; the others stay as they are."""
     numbers = on_host("stat -c '%Hr %Lr' /dev/nvidia-uvm").stdout.strip()
