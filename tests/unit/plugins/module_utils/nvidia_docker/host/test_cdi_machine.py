@@ -211,6 +211,16 @@ def test_driver_files_are_those_of_the_driver_volume(whole, driver, root, machin
     assert ("GPUFLEET_DRIVER_VERSION", "550.54.15") in made.plan.common.environment
 
 
+def test_an_upgrade_of_the_packages_takes_no_file_away(whole, driver, root, machine) -> None:
+    """Until the reboot containers start, with the loaded driver's libraries."""
+    driver_volume.create(root, "550.54.15", driver.root)
+    made = make(whole, driver, root, machine)
+    for path in list(driver.root.rglob("*.550.54.15")):
+        path.unlink()
+    assert made.plan.common.files
+    assert all(os.path.isfile(mount.source) for mount in made.plan.common.files)
+
+
 def test_fewer_capabilities_than_the_volume_has_give_fewer_files(
     whole, driver, root, machine
 ) -> None:
