@@ -1,0 +1,242 @@
+# Copyright (c) 2026 the gpufleet.nvidia authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What role docker wants in daemon.json: from the host's facts, and beside what the file says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import init_plugin_loader
+from ansible.template import Templar
+
+try:
+    from ansible.template import trust_as_template
+except ImportError:  # before ansible-core 2.19 every text is a template
+    trust_as_template = None
+
+ROLE = Path(__file__).resolve().parents[4] / "roles" / "docker"
+TRUSTED = {"trusted_as_template": True} if trust_as_template else {}
+LOGGING = {"log-driver": "json-file", "log-opts": {"max-size": "50m", "max-file": "3"}}
+SHM = {"default-shm-size": "1G"}
+CDI = {"features": {"cdi": True}}
+CDI_DIRECTORIES = {"cdi-spec-dirs": ["/etc/cdi", "/var/run/cdi"]}
+NVIDIA = {"runtimes": {"nvidia": {"path": "nvidia-container-runtime"}}}
+ALWAYS = {**SHM, **LOGGING}
+TOOLKIT = "/usr/bin/nvidia-container-runtime"
+DOCKER_CE = "/usr/bin/dockerd"
+DOCKER_IO = ["/usr/sbin/dockerd", "/var/lib/dpkg/info/docker.io.md5sums"]
+CGROUP_2 = "/sys/fs/cgroup/cgroup.controllers"
+
+init_plugin_loader([str(ROLE.parents[1] / ".dev")])
+
+
+def role(
+    engine: str | None = "20.10",
+    file: dict[str, Any] | None = None,
+    there: tuple[str, ...] | list[str] = (),
+    gpus: list[dict[str, Any]] | None = None,
+    release: str = "12",
+    **given: Any,
+):
+    """Return what evaluates an expression with the role's variables on such a host."""
+    variables: dict[str, Any] = {}
+    for part in ("defaults", "vars"):
+        path = str(ROLE / part / "main.yml")
+        variables.update(DataLoader().load_from_file(path, **TRUSTED))
+    facts = {"distribution": "Debian", "distribution_major_version": release}
+    variables.update(
+        ansible_search_path=[str(ROLE)],
+        ansible_facts={**facts, "nvidia": {"devices": gpus or []}},
+        docker__asked={
+            "engine_version": engine,
+            "diff": {"before": "" if file is None else json.dumps(file)},
+        },
+        docker__looked={"stdout_lines": list(there)},
+    )
+    variables.update(given)
+    templar = Templar(loader=DataLoader(), variables=variables)
+    trust = trust_as_template or str
+    return lambda expression: templar.template(trust(f"{{{{ {expression} }}}}"))
+
+
+def gpu(uuid: str | None, *mig: str, enabled: bool | None = False) -> dict[str, Any]:
+    devices = [{"uuid": one} for one in mig]
+    return {"uuid": uuid, "mig_enabled": bool(mig) or enabled, "mig_devices": devices}
+
+
+ENGINES = [
+    (None, ALWAYS),
+    ("20.10", ALWAYS),
+    ("24.0", ALWAYS),
+    ("25.0", {**CDI, **ALWAYS}),
+    ("26.1", {**CDI, **ALWAYS}),
+    ("28.1", {**CDI, **ALWAYS}),
+    ("28.2", ALWAYS),
+    ("29.0", ALWAYS),
+]
+
+
+@pytest.mark.parametrize(("engine", "wanted"), ENGINES)
+def test_an_engine_gets_what_it_knows(engine, wanted) -> None:
+    assert role(engine)("docker__config") == wanted
+
+
+FILES = [
+    ({"log-driver": "journald"}, {**CDI, **SHM}),
+    ({"log-opts": {"max-size": "1g"}}, {**CDI, **SHM}),
+    ({"default-shm-size": "8G"}, {**CDI, **LOGGING}),
+    ({"features": {"cdi": False}}, ALWAYS),
+    ({"features": {"buildkit": True}}, {**CDI, **ALWAYS}),
+    ({"features": None}, {**CDI, **ALWAYS}),
+    ({"cdi-spec-dirs": None}, {**CDI, **ALWAYS, **CDI_DIRECTORIES}),
+    ({"cdi-spec-dirs": ["/opt/cdi"]}, {**CDI, **ALWAYS, **CDI_DIRECTORIES}),
+    # A type that Docker refuses is not this template's to judge: the module names it.
+    ({"features": ["cdi"], "runtimes": "x", "log-driver": 1}, SHM),
+]
+
+
+@pytest.mark.parametrize(("file", "wanted"), FILES)
+def test_what_the_file_says_is_left_to_it(file, wanted) -> None:
+    assert role("26.1", file)("docker__config") == wanted
+
+
+def test_a_second_run_wants_nothing_more() -> None:
+    """Whatever the first one has put into the file."""
+    given = {"docker_unlimited_memlock": True, "docker_proxies": {"no-proxy": "a"}}
+    first = role("26.1", there=[TOOLKIT], **given)("docker__config")
+    second = role("26.1", first, there=[TOOLKIT], **given)("docker__config")
+    assert second == {"proxies": {"no-proxy": "a"}}
+
+
+def test_docker_daemon_config_goes_over_the_template() -> None:
+    wanted = {"log-opts": {"max-file": "9"}, "features": {"cdi": False}, "debug": True}
+    config = role("26.1", docker_daemon_config=wanted)("docker__config")
+    assert config["log-opts"] == {"max-size": "50m", "max-file": "9"}
+    assert (config["features"], config["debug"]) == ({"cdi": False}, True)
+
+
+RUNTIMES = [
+    ([], {}, {}),
+    ([TOOLKIT], {}, NVIDIA),
+    (["/usr/local/bin/nvidia-container-runtime"], {}, NVIDIA),
+    ([TOOLKIT], {"runtimes": {"kata": {}}}, NVIDIA),
+    # As nvidia-ctk writes it, and as somebody wants it.
+    ([TOOLKIT], {"runtimes": {"nvidia": {"args": [], "path": "nvidia-container-runtime"}}}, {}),
+    ([TOOLKIT], {"runtimes": {"nvidia": {"path": "/opt/x", "runtimeArgs": ["--debug"]}}}, {}),
+]
+
+
+@pytest.mark.parametrize(("there", "file", "wanted"), RUNTIMES)
+def test_the_runtime_of_an_installed_toolkit(there, file, wanted) -> None:
+    assert role("20.10", file, there)("docker__config") == {**wanted, **ALWAYS}
+
+
+RESOURCES = [
+    ([], {}, []),
+    ([gpu("GPU-a"), gpu("GPU-b")], {}, ["NVIDIA-GPU=GPU-a", "NVIDIA-GPU=GPU-b"]),
+    # A GPU in MIG mode is used by its devices, or not at all; one that does not tell is left out.
+    ([gpu("GPU-a", "MIG-1", "MIG-2"), gpu(None)], {}, ["NVIDIA-GPU=MIG-1", "NVIDIA-GPU=MIG-2"]),
+    ([gpu("GPU-a", enabled=True)], {}, []),
+    ([gpu("GPU-a", enabled=None)], {}, ["NVIDIA-GPU=GPU-a"]),
+    # The module keeps other kinds, and drops GPUs of this kind that went.
+    ([gpu("GPU-b")], {"node-generic-resources": ["NVIDIA-GPU=GPU-a"]}, ["NVIDIA-GPU=GPU-b"]),
+]
+
+
+@pytest.mark.parametrize(("gpus", "file", "wanted"), RESOURCES)
+def test_swarm_is_told_of_gpus_by_their_full_uuid(gpus, file, wanted) -> None:
+    config = role("20.10", file, gpus=gpus, docker_gpu_resource="NVIDIA-GPU")("docker__config")
+    assert config.get("node-generic-resources", []) == wanted
+
+
+def test_swarm_is_not_told_of_gpus_unasked() -> None:
+    assert role("20.10", gpus=[gpu("GPU-a")])("docker__config") == ALWAYS
+
+
+MEMLOCK = {"memlock": {"Name": "memlock", "Hard": -1, "Soft": -1}}
+LIMITED = {"memlock": {"Name": "memlock", "Hard": 9, "Soft": 9}}
+LIMITS = [
+    ({}, MEMLOCK),
+    ({"default-ulimits": {"stack": {}}}, MEMLOCK),
+    ({"default-ulimits": LIMITED}, None),
+]
+
+
+@pytest.mark.parametrize(("file", "wanted"), LIMITS)
+def test_memory_may_be_locked_where_it_is_wanted(file, wanted) -> None:
+    config = role("20.10", file, docker_unlimited_memlock=True)("docker__config")
+    assert config.get("default-ulimits") == wanted
+    assert "default-ulimits" not in role("20.10", file)("docker__config")
+
+
+PROXIES = {"https-proxy": "http://user:p%40ss@proxy:3128", "no-proxy": "localhost,10.0.0.0/8"}
+
+
+@pytest.mark.parametrize(
+    ("engine", "in_file", "in_unit"),
+    [("20.10", None, PROXIES), (None, None, PROXIES), ("23.0", PROXIES, {}), ("28.2", PROXIES, {})],
+)
+def test_proxies_are_where_the_engine_looks(engine, in_file, in_unit) -> None:
+    evaluate = role(engine, docker_proxies=PROXIES)
+    assert evaluate("docker__config").get("proxies") == in_file
+    assert evaluate("docker__proxies_in_unit") == in_unit
+
+
+BOTH = ["docker.io", "python3-requests"]
+PACKAGES = [
+    ([], "12", BOTH),
+    ([], "13", [*BOTH, "docker-cli"]),
+    (DOCKER_IO, "13", [*BOTH, "docker-cli"]),
+    ([DOCKER_CE], "12", ["python3-requests"]),
+    ([DOCKER_CE], "13", ["python3-requests"]),
+    (["/usr/sbin/dockerd"], "12", ["python3-requests"]),
+]
+
+
+@pytest.mark.parametrize(("there", "release", "wanted"), PACKAGES)
+def test_an_engine_of_another_source_stays(there, release, wanted) -> None:
+    assert role(there=there, release=release)("docker__packages") == wanted
+
+
+SYSTEMD = {"exec-opts": ["native.cgroupdriver=systemd"]}
+CGROUPFS = {"exec-opts": ["native.cgroupdriver=cgroupfs"]}
+DRIVERS = [
+    ({}, [], {}, "cgroupfs"),
+    ({}, [CGROUP_2], {}, "systemd"),
+    (SYSTEMD, [], {}, "systemd"),
+    (CGROUPFS, [CGROUP_2], {}, "cgroupfs"),
+    ({}, [CGROUP_2], CGROUPFS, "cgroupfs"),
+]
+
+
+@pytest.mark.parametrize(("file", "there", "given", "driver"), DRIVERS)
+def test_the_cgroup_driver_is_known(file, there, given, driver) -> None:
+    evaluate = role("26.1", file, there, docker_daemon_config=given)
+    assert evaluate("docker__cgroup_driver") == driver
+
+
+@pytest.mark.parametrize(
+    ("file", "there", "by_hooks"),
+    [({}, [], False), ({}, [TOOLKIT], True), ({"runtimes": {"nvidia": {"path": "x"}}}, [], True)],
+)
+def test_it_is_known_whether_hooks_may_give_gpus(file, there, by_hooks) -> None:
+    assert role("26.1", file, there)("docker__gpus_by_hooks") is by_hooks
+
+
+@pytest.mark.parametrize("text", ["", " \n", "null\n", "{}"])
+def test_a_file_that_says_nothing(text) -> None:
+    asked = {"engine_version": "20.10", "diff": {"before": text}}
+    assert role(docker__asked=asked)("docker__config") == ALWAYS
+
+
+def test_a_value_with_quotes_is_one_value() -> None:
+    resource = {"docker_gpu_resource": 'a"b', "gpus": [gpu("GPU-a")]}
+    proxies = {"docker_proxies": {"http-proxy": 'http://"x": 1}'}}
+    config = role("26.1", **resource, **proxies)("docker__config")
+    assert config["node-generic-resources"] == ['a"b=GPU-a']
+    assert config["proxies"] == {"http-proxy": 'http://"x": 1}'}
