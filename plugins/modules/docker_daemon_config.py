@@ -57,8 +57,9 @@ options:
       - Keys that this module has never put into the file are taken out if their value equals the
         one given here. If nobody else has changed the file and all settings are given back, it is
         again what it was, byte by byte, or missing.
+      - Without it, O(state=absent) gives back all that this module has ever put into the file.
+      - Required if O(state=present).
     type: dict
-    required: true
   state:
     description: Whether the settings are to be in the file.
     type: str
@@ -124,12 +125,17 @@ EXAMPLES = r"""
     name: docker
     state: "{{ docker_settings.restart }}ed"
 
-- name: Give back what was there before
+- name: Give back what was there before CDI was switched on
   gpufleet.nvidia.docker_daemon_config:
     state: absent
     config:
       features:
         cdi: true
+    follow: true
+
+- name: Give back all that was there before
+  gpufleet.nvidia.docker_daemon_config:
+    state: absent
     follow: true
 """
 
@@ -271,11 +277,12 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "path": {"type": "path", "default": "/etc/docker/daemon.json"},
-            "config": {"type": "dict", "required": True},
+            "config": {"type": "dict"},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "follow": {"type": "bool", "default": False},
             "backup": {"type": "bool", "default": False},
         },
+        required_if=[("state", "present", ("config",))],
         supports_check_mode=True,
     )
     try:

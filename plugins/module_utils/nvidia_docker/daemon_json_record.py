@@ -112,15 +112,19 @@ class Return:
     """Settings that somebody else has changed since, and that stay."""
 
 
-def take_back(record: Record, config: Mapping[str, Any], unwanted: Mapping[str, Any]) -> Return:
-    """Return ``config`` with the settings that ``unwanted`` names as they were before.
+def take_back(
+    record: Record, config: Mapping[str, Any], unwanted: Mapping[str, Any] | None
+) -> Return:
+    """Return ``config`` with the settings that ``unwanted`` names as they were before; None: all.
 
     A setting that the record does not know is taken out if it equals ``unwanted``'s; maps and lists
     that this empties go, or are again what they were. A second time changes nothing.
     """
+    named: Mapping[Path, Any]
+    named = dict.fromkeys(record.settings) if unwanted is None else wholes(unwanted)
     rest, kept = dict(config), []
     settings, holders = dict(record.settings), dict(record.holders)
-    for path, value in wholes(unwanted).items():
+    for path, value in named.items():
         there, known = get(path, rest), settings.get(path)
         back = there
         if known is None:
@@ -135,7 +139,7 @@ def take_back(record: Record, config: Mapping[str, Any], unwanted: Mapping[str, 
             settings[path] = Setting()
         if back is not there:
             rest = put(path, rest, back)
-    for holder in sorted(_above(wholes(unwanted)), key=len, reverse=True):
+    for holder in sorted(_above(named), key=len, reverse=True):
         if get(holder, config) and parts(holder, get(holder, rest)) == {}:
             rest = put(holder, rest, holders.pop(holder, NOTHING))
     return Return(rest, replace(record, settings=settings, holders=holders), tuple(kept))

@@ -28,7 +28,8 @@ class Request:
 
     path: str
     """As the user wrote it, for messages."""
-    config: Mapping[str, Any]
+    config: Mapping[str, Any] | None
+    """None: all that was ever put in, to take out."""
     present: bool
 
 
@@ -125,7 +126,7 @@ def plan(file: Path, request: Request, daemon: Daemon) -> Change:
         note = note if stopped else None
     try:
         if request.present:
-            new, config, records = _put_in(record, document, text, request.config)
+            new, config, records = _put_in(record, document, text, request.config or {})
             kept: tuple[str, ...] = ()
         else:
             new, config, records, kept = _taken_out(record, document, text, request.config)
@@ -168,7 +169,7 @@ def _put_in(
 
 
 def _taken_out(
-    record: Record, document: Document, text: str | None, unwanted: Mapping[str, Any]
+    record: Record, document: Document, text: str | None, unwanted: Mapping[str, Any] | None
 ) -> tuple[str | None, Mapping[str, Any], tuple[Record, Record, Record], tuple[str, ...]]:
     back = daemon_json_record.take_back(record, document.config, unwanted)
     original = daemon_json.parse((record.original or "").encode(), "original")

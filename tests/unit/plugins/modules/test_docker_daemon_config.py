@@ -174,6 +174,19 @@ def test_absent_gives_back_the_very_bytes(host: Host) -> None:
     assert host.file.read_bytes().decode() == before
 
 
+def test_absent_without_config_gives_back_all(host: Host) -> None:
+    before = '{"debug": true,   "mtu": 1400}'
+    host.write(before)
+    for wanted in (CDI, {"debug": False}, {"labels": ["gpu=yes"]}):
+        host.run(config=wanted)
+    host.write(host.file.read_text().replace("gpu=yes", "gpu=no"))
+    result = host.run(state="absent")
+    assert result["changed"] and result["kept"] == ["labels.gpu"]
+    assert json.loads(host.file.read_text()) == {**json.loads(before), "labels": ["gpu=no"]}
+    assert not host.run(state="absent")["changed"]
+    assert "config" in host.run(state="present")["msg"]
+
+
 def test_what_somebody_else_changed_stays_and_is_told(host: Host) -> None:
     assert host.run(config={**CDI, "dns": ["1.1.1.1"]})["changed"]
     host.write('{"features": {"cdi": false}, "dns": ["1.1.1.1", "8.8.8.8"]}')

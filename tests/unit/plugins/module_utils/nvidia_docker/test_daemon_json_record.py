@@ -235,6 +235,10 @@ def test_any_settings_are_given_back(before: Config, first: Config, second: Conf
         record, config = put_in(record, config, second)
     except DaemonJsonError:
         return
+    unnamed = daemon_json_record.take_back(record, config, None)
+    assert unnamed.kept == ()
+    assert _sorted(unnamed.config) == _sorted(before)
+    assert not unnamed.record.live
     for unwanted in (first, second):
         back = daemon_json_record.take_back(record, config, unwanted)
         assert back.kept == ()
