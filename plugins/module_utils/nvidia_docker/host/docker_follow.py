@@ -86,10 +86,10 @@ def _systemctl(*arguments: str) -> bool:
 
 def _reason(since: float) -> str | None:
     """Return the last complaint of Docker in the journal since then."""
-    command = ("journalctl", f"--unit={UNIT}", f"--since=@{int(since)}", "--output=cat")
+    command = ("journalctl", f"--unit={UNIT}", "--identifier=dockerd", f"--since=@{int(since)}")
     try:
         done = subprocess.run(
-            (*command, "--no-pager"),
+            (*command, "--output=cat", "--no-pager"),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=API_SECONDS,
@@ -97,10 +97,15 @@ def _reason(since: float) -> str | None:
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    found = list(_REASON.finditer(done.stdout.decode(errors="replace")))
+    text = done.stdout.decode(errors="replace")
+    found = list(_REASON.finditer(text))
     # systemd tries again by itself, and the first try tells most.
     starts = [one["start"] for one in found if one["start"]]
     if starts:
         return starts[0].strip()
     said = [": ".join(filter(None, (one["msg"], one["error"]))) for one in found]
-    return said[-1].replace('\\"', '"') if said else None
+    if said:
+        return said[-1].replace('\\"', '"')
+    # Some errors end dockerd without a word of its own before them.
+    plain = [line for line in text.splitlines() if line and not line.startswith("time=")]
+    return plain[-1] if plain else None
