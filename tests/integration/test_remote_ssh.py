@@ -3,8 +3,8 @@
 
 """GPU containers on a host that is reached by SSH, with a real sshd, ssh, docker and plugin.
 
-The client's machine is the demo host itself, seen by a user whose PATH has no nvidia-modprobe: GPUs
-of this machine can't be had there, so those of a container are what the plugin said.
+The client's machine is the demo host itself, seen by a user whose GPU device nodes
+lead nowhere: those that a container has are what the plugin said.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ PASSWORD = "only-in-this-test"
 PORT = 2222
 UNIT = "gpufleet-test-sshd"
 LIST = f"run --rm {IMAGE} nvidia-smi -L"
+# For the client the nodes of this machine lead nowhere.
+HIDE = "for node in /dev/nvidia*; do [ ! -c $node ] || mount --bind /dev/null $node; done; "
 
 # The package's own server is masked before it can start. The user on the other side is another one:
 # the client's context would be docker's there too, which would then log in again, without end.
@@ -101,7 +103,8 @@ def as_client(on_host):
     def run(line: str, ok: bool = True):
         environment = f"HOME=/home/{CLIENT} PATH=/home/{CLIENT}/bin"
         shell = f"/usr/bin/timeout 60 /bin/bash -c {shlex.quote('cd; ' + line)}"
-        return on_host(f"runuser -u {CLIENT} -- env -i {environment} {shell}", ok)
+        as_user = f"runuser -u {CLIENT} -- env -i {environment} {shell}"
+        return on_host(f"unshare --mount bash -c {shlex.quote(HIDE + as_user)}", ok)
 
     return run
 
@@ -124,8 +127,8 @@ def logins(on_host) -> int:
 def test_this_machine_is_no_way_out(as_client) -> None:
     """What all tests here stand on: without an address there is no GPU."""
     done = as_client(f"nvidia-docker {LIST}", ok=False)
-    assert "nvidia-modprobe" in done.stderr
     assert done.returncode == 1
+    assert "missing device node /dev/nvidiactl" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 class Settings:
-    """``docker``: the docker client and the words before every argument. ``gpus``: identifiers for
-    selection.select, empty for all."""
+    """``docker``: the docker client and the words before every argument. ``gpus``: the items of
+    NV_GPU."""
 
     __slots__ = ("docker", "gpus")
 

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from .docker_command import Command
 
 _VISIBLE_DEVICES = "NVIDIA_VISIBLE_DEVICES"
-_ALL, _NONE, _VOID = "all", "none", "void"
 
 
 def of_docker(command: Command) -> str:
@@ -67,19 +66,14 @@ def in_container(image: Image, given: Sequence[str], caller: Mapping[str, str]) 
     return Image(image.reference, image.labels, environment, frozenset(names))
 
 
-def visible_devices(image: Image) -> tuple[str, ...] | None:
+def identifiers(nv_gpu: Sequence[str], image: Image) -> tuple[str, ...] | None:
     """Return identifiers for selection.select, empty for all; None if no GPU is to be added.
 
-    From NVIDIA_VISIBLE_DEVICES, as the NVIDIA Container Toolkit reads it: ``void`` anywhere, or
-    nothing at all, leaves the container alone, ``none`` gives it the driver without GPUs.
+    NV_GPU, else NVIDIA_VISIBLE_DEVICES of the container; both may say ``all``, ``none`` or ``void``.
     """
-    value = image.environment.get(_VISIBLE_DEVICES)
+    value = ",".join(nv_gpu) or image.environment.get(_VISIBLE_DEVICES)
     if value is None:
         return ()
-    items = [item.strip() for item in value.split(",") if item.strip()]
-    if not items or _VOID in items:
-        return None
-    for item in items:
-        if item in (_ALL, _NONE):
-            return () if item == _ALL else (_NONE,)
-    return tuple(items)
+    from ..selection import visible_devices
+
+    return visible_devices(value)

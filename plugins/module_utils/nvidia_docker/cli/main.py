@@ -100,11 +100,11 @@ def _options(
         plugin = engine.plugin(os.environ, global_options)
     except InvalidInput:
         # docker mostly says itself what is wrong with its engine; an image without GPU is its own.
-        if _wanted(program, settings, docker, command, question) is None:
+        if _wanted(settings, docker, command, question) is None:
             return []
         raise
     if plugin is not None:
-        wanted = _wanted(program, settings, docker, command, question)
+        wanted = _wanted(settings, docker, command, question)
         if wanted is None:
             return []
         from . import remote
@@ -112,7 +112,7 @@ def _options(
         return remote.options(plugin, *wanted)
     # The engine takes as long to answer as NVML takes to tell what is there.
     discovered = _start_discovery()
-    wanted = _wanted(program, settings, docker, command, question)
+    wanted = _wanted(settings, docker, command, question)
     if wanted is None:
         return []
     from . import local
@@ -133,7 +133,6 @@ def _ask(client: Docker) -> docker_command.Ask:
 
 
 def _wanted(
-    program: str,
     settings: environment.Settings,
     docker: Docker,
     command: docker_command.Command,
@@ -147,8 +146,8 @@ def _wanted(
     if found is None:
         return None
     image = gpu_request.in_container(found, command.values("env"), os.environ)
-    gpus = settings.gpus or gpu_request.visible_devices(image)
-    return None if gpus is None or not image.is_gpu_image else (image, gpus)
+    gpus = gpu_request.identifiers(settings.gpus, image) if image.is_gpu_image else None
+    return None if gpus is None else (image, gpus)
 
 
 def _image(docker: Docker, command: docker_command.Command, question: ImageQuery) -> Image | None:
