@@ -211,6 +211,9 @@ DRIVERS = [
     (SYSTEMD, [], {}, "systemd"),
     (CGROUPFS, [CGROUP_2], {}, "cgroupfs"),
     ({}, [CGROUP_2], CGROUPFS, "cgroupfs"),
+    (SYSTEMD, [], CGROUPFS, "cgroupfs"),
+    (SYSTEMD, [], {"exec-opts": ["native.umask=normal"]}, "systemd"),
+    ({"exec-opts": [*CGROUPFS["exec-opts"], *SYSTEMD["exec-opts"]]}, [], {}, "cgroupfs"),
 ]
 
 
