@@ -45,6 +45,12 @@ ExecStart=
 ExecStart=/usr/sbin/dockerd -H fd:// -H tcp://127.0.0.1:2375 --data-root /var/lib/docker
 """
 
+NO_PROXY = 'a%b"c,d'
+PROXIES = {"docker_proxies": {"no-proxy": NO_PROXY}}
+
+# What Docker has in use.
+FOLLOWED = "{{len .GenericResources}} {{.NoProxy}}"
+
 # What a play that is killed leaves: the file is written, and Docker not restarted.
 KILLER = """#!/bin/sh
 case $* in *restart*) kill -9 $PPID ;; *) exec /usr/bin/systemctl "$@" ;; esac
@@ -105,17 +111,18 @@ def reason(said: str) -> str:
 def test_what_others_wrote_stays(role, on_host, processes, facts) -> None:
     """Ours is added once; Docker follows, and the container goes on running."""
     _dockerd, container = processes()
-    assert "changed=1 " in role(docker_gpu_resource="NVIDIA-GPU")
+    wanted = {"docker_gpu_resource": "NVIDIA-GPU", **PROXIES}
+    role(**wanted)
     gpus = [f"NVIDIA-GPU={device['uuid']}" for device in facts()["devices"]]
     ours = {"node-generic-resources": ["SSD=1", *gpus], "default-shm-size": "1G"}
-    assert json.loads(on_host(f"cat {FILE}").stdout) == {**THEIR_OPTIONS, **ours}
+    there = json.loads(on_host(f"cat {FILE}").stdout)
+    there.pop("proxies", None)  # in the unit, before Docker 23
+    assert there == {**THEIR_OPTIONS, **ours}
     dockerd, *rest = processes()
     assert rest == [container]
-    assert (
-        on_host("docker info --format '{{len .GenericResources}}'").stdout == f"{len(gpus) + 1}\n"
-    )
+    assert on_host(f"docker info --format '{FOLLOWED}'").stdout == f"{len(gpus) + 1} {NO_PROXY}\n"
 
-    assert "changed=0 " in role(docker_gpu_resource="NVIDIA-GPU")
+    assert "changed=0 " in role(**wanted)
     assert processes() == (dockerd, container)
 
 
@@ -131,7 +138,7 @@ REFUSED = [
 def test_a_refused_setting_changes_nothing(config, why, before, role, on_host, processes) -> None:
     """Docker runs with the old file, and with it the container."""
     there, running = on_host(f"cat {FILE}").stdout, processes()
-    said = reason(role(ok=False, docker_daemon_config=config))
+    said = reason(role(ok=False, docker_daemon_config=config, **PROXIES))
     assert FILE in said
     assert why in said
     assert on_host(f"cat {FILE}").stdout == there
@@ -142,7 +149,7 @@ def test_a_refused_setting_changes_nothing(config, why, before, role, on_host, p
 
 def test_a_killed_play_is_made_good_by_the_next(host, role, on_host, processes) -> None:
     """The file is right already; Docker is what has not followed."""
-    wanted = {"docker_daemon_config": {"default-shm-size": "2G"}}
+    wanted = {"docker_daemon_config": {"default-shm-size": "2G"}, **PROXIES}
     running = processes()
     put(host, SYSTEMCTL, KILLER)
     on_host(f"chmod 755 {SYSTEMCTL}")
@@ -163,10 +170,10 @@ def test_a_killed_play_is_made_good_by_the_next(host, role, on_host, processes) 
 def test_it_is_given_back_to_the_byte(role, on_host, processes) -> None:
     """With its mode; Docker follows that too."""
     _dockerd, container = processes()
-    assert "changed=1 " in role(docker_state="absent")
+    role(docker_state="absent")
     assert on_host(f"cat {FILE}").stdout == THEIRS
     assert on_host(f"stat -c '%a %U' {FILE}").stdout == "600 root\n"
-    assert on_host("docker info --format '{{len .GenericResources}}'").stdout == "1\n"
+    assert on_host(f"docker info --format '{FOLLOWED}'").stdout == "1 \n"
     assert processes()[1] == container
 
 

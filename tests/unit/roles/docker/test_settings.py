@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -185,6 +186,17 @@ def test_proxies_are_where_the_engine_looks(engine, in_file, in_unit) -> None:
     evaluate = role(engine, docker_proxies=PROXIES)
     assert evaluate("docker__config").get("proxies") == in_file
     assert evaluate("docker__proxies_in_unit") == in_unit
+
+
+def test_a_unit_s_environment_is_what_was_given() -> None:
+    """systemd takes quotes and backslashes away, and makes one of two percent signs."""
+    given = {"http-proxy": 'http://user:p%40"\\@proxy:3128'}
+    evaluate = role("20.10", docker_proxies=given)
+    text = evaluate("lookup('ansible.builtin.template', 'gpufleet-proxy.conf.j2')")
+    (line,) = [line for line in text.splitlines() if line.startswith("Environment=")]
+    (setting,) = shlex.split(line.removeprefix("Environment="))
+    assert setting.replace("%%", "%") == f"HTTP_PROXY={given['http-proxy']}"
+    assert "%4" not in line.replace("%%", "")
 
 
 BOTH = ["docker.io", "python3-requests"]
