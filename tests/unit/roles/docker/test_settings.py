@@ -7,21 +7,15 @@ from __future__ import annotations
 
 import json
 import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.parsing.dataloader import DataLoader
-from ansible.plugins.loader import init_plugin_loader
-from ansible.template import Templar
-
-try:
-    from ansible.template import trust_as_template
-except ImportError:  # before ansible-core 2.19 every text is a template
-    trust_as_template = None
 
 ROLE = Path(__file__).resolve().parents[4] / "roles" / "docker"
-TRUSTED = {"trusted_as_template": True} if trust_as_template else {}
 LOGGING = {"log-driver": "json-file", "log-opts": {"max-size": "50m", "max-file": "3"}}
 SHM = {"default-shm-size": "1G"}
 CDI = {"features": {"cdi": True}}
@@ -33,36 +27,47 @@ DOCKER_CE = "/usr/bin/dockerd"
 DOCKER_IO = ["/usr/sbin/dockerd", "/var/lib/dpkg/info/docker.io.md5sums"]
 CGROUP_2 = "/sys/fs/cgroup/cgroup.controllers"
 
-init_plugin_loader([str(ROLE.parents[1] / ".dev")])
+
+@pytest.fixture(scope="module")
+def evaluator() -> Iterator[subprocess.Popen[str]]:
+    """The process that evaluates expressions with the role's variables."""
+    command = [sys.executable, str(Path(__file__).with_name("evaluate.py")), str(ROLE)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        yield process
+        process.communicate()
 
 
-def role(
-    engine: str | None = "20.10",
-    file: dict[str, Any] | None = None,
-    there: tuple[str, ...] | list[str] = (),
-    gpus: list[dict[str, Any]] | None = None,
-    release: str = "12",
-    **given: Any,
-):
-    """Return what evaluates an expression with the role's variables on such a host."""
-    variables: dict[str, Any] = {}
-    for part in ("defaults", "vars"):
-        path = str(ROLE / part / "main.yml")
-        variables.update(DataLoader().load_from_file(path, **TRUSTED))
-    facts = {"distribution": "Debian", "distribution_major_version": release}
-    variables.update(
-        ansible_search_path=[str(ROLE)],
-        ansible_facts={**facts, "nvidia": {"devices": gpus or []}},
-        docker__asked={
-            "engine_version": engine,
-            "diff": {"before": "" if file is None else json.dumps(file)},
-        },
-        docker__looked={"stdout_lines": list(there)},
-    )
-    variables.update(given)
-    templar = Templar(loader=DataLoader(), variables=variables)
-    trust = trust_as_template or str
-    return lambda expression: templar.template(trust(f"{{{{ {expression} }}}}"))
+@pytest.fixture
+def role(evaluator):
+    """Return what evaluates an expression of the role on such a host."""
+
+    def on(
+        engine: str | None = "20.10",
+        file: dict[str, Any] | None = None,
+        there: tuple[str, ...] | list[str] = (),
+        gpus: list[dict[str, Any]] | None = None,
+        release: str = "12",
+        **given: Any,
+    ) -> Callable[[str], Any]:
+        facts = {"distribution": "Debian", "distribution_major_version": release}
+        before = "" if file is None else json.dumps(file)
+        variables = {
+            "ansible_facts": {**facts, "nvidia": {"devices": gpus or []}},
+            "docker__asked": {"engine_version": engine, "diff": {"before": before}},
+            "docker__looked": {"stdout_lines": list(there)},
+            **given,
+        }
+
+        def evaluate(expression: str) -> Any:
+            evaluator.stdin.write(json.dumps([variables, expression]) + "\n")
+            evaluator.stdin.flush()
+            return json.loads(evaluator.stdout.readline())
+
+        return evaluate
+
+    return on
 
 
 def gpu(uuid: str | None, *mig: str, enabled: bool | None = False) -> dict[str, Any]:
@@ -83,7 +88,7 @@ ENGINES = [
 
 
 @pytest.mark.parametrize(("engine", "wanted"), ENGINES)
-def test_an_engine_gets_what_it_knows(engine, wanted) -> None:
+def test_an_engine_gets_what_it_knows(engine, wanted, role) -> None:
     assert role(engine)("docker__config") == wanted
 
 
@@ -102,11 +107,11 @@ FILES = [
 
 
 @pytest.mark.parametrize(("file", "wanted"), FILES)
-def test_what_the_file_says_is_left_to_it(file, wanted) -> None:
+def test_what_the_file_says_is_left_to_it(file, wanted, role) -> None:
     assert role("26.1", file)("docker__config") == wanted
 
 
-def test_a_second_run_wants_nothing_more() -> None:
+def test_a_second_run_wants_nothing_more(role) -> None:
     """Whatever the first one has put into the file."""
     given = {"docker_unlimited_memlock": True, "docker_proxies": {"no-proxy": "a"}}
     first = role("26.1", there=[TOOLKIT], **given)("docker__config")
@@ -114,7 +119,7 @@ def test_a_second_run_wants_nothing_more() -> None:
     assert second == {"proxies": {"no-proxy": "a"}}
 
 
-def test_docker_daemon_config_goes_over_the_template() -> None:
+def test_docker_daemon_config_goes_over_the_template(role) -> None:
     wanted = {"log-opts": {"max-file": "9"}, "features": {"cdi": False}, "debug": True}
     config = role("26.1", docker_daemon_config=wanted)("docker__config")
     assert config["log-opts"] == {"max-size": "50m", "max-file": "9"}
@@ -133,7 +138,7 @@ RUNTIMES = [
 
 
 @pytest.mark.parametrize(("there", "file", "wanted"), RUNTIMES)
-def test_the_runtime_of_an_installed_toolkit(there, file, wanted) -> None:
+def test_the_runtime_of_an_installed_toolkit(there, file, wanted, role) -> None:
     assert role("20.10", file, there)("docker__config") == {**wanted, **ALWAYS}
 
 
@@ -150,12 +155,12 @@ RESOURCES = [
 
 
 @pytest.mark.parametrize(("gpus", "file", "wanted"), RESOURCES)
-def test_swarm_is_told_of_gpus_by_their_full_uuid(gpus, file, wanted) -> None:
+def test_swarm_is_told_of_gpus_by_their_full_uuid(gpus, file, wanted, role) -> None:
     config = role("20.10", file, gpus=gpus, docker_gpu_resource="NVIDIA-GPU")("docker__config")
     assert config.get("node-generic-resources", []) == wanted
 
 
-def test_swarm_is_not_told_of_gpus_unasked() -> None:
+def test_swarm_is_not_told_of_gpus_unasked(role) -> None:
     assert role("20.10", gpus=[gpu("GPU-a")])("docker__config") == ALWAYS
 
 
@@ -169,7 +174,7 @@ LIMITS = [
 
 
 @pytest.mark.parametrize(("file", "wanted"), LIMITS)
-def test_memory_may_be_locked_where_it_is_wanted(file, wanted) -> None:
+def test_memory_may_be_locked_where_it_is_wanted(file, wanted, role) -> None:
     config = role("20.10", file, docker_unlimited_memlock=True)("docker__config")
     assert config.get("default-ulimits") == wanted
     assert "default-ulimits" not in role("20.10", file)("docker__config")
@@ -182,13 +187,13 @@ PROXIES = {"https-proxy": "http://user:p%40ss@proxy:3128", "no-proxy": "localhos
     ("engine", "in_file", "in_unit"),
     [("20.10", None, PROXIES), (None, None, PROXIES), ("23.0", PROXIES, {}), ("28.2", PROXIES, {})],
 )
-def test_proxies_are_where_the_engine_looks(engine, in_file, in_unit) -> None:
+def test_proxies_are_where_the_engine_looks(engine, in_file, in_unit, role) -> None:
     evaluate = role(engine, docker_proxies=PROXIES)
     assert evaluate("docker__config").get("proxies") == in_file
     assert evaluate("docker__proxies_in_unit") == in_unit
 
 
-def test_a_unit_s_environment_is_what_was_given() -> None:
+def test_a_unit_s_environment_is_what_was_given(role) -> None:
     """systemd takes quotes and backslashes away, and makes one of two percent signs."""
     given = {"http-proxy": 'http://user:p%40"\\@proxy:3128'}
     evaluate = role("20.10", docker_proxies=given)
@@ -211,7 +216,7 @@ PACKAGES = [
 
 
 @pytest.mark.parametrize(("there", "release", "wanted"), PACKAGES)
-def test_an_engine_of_another_source_stays(there, release, wanted) -> None:
+def test_an_engine_of_another_source_stays(there, release, wanted, role) -> None:
     assert role(there=there, release=release)("docker__packages") == wanted
 
 
@@ -230,7 +235,7 @@ DRIVERS = [
 
 
 @pytest.mark.parametrize(("file", "there", "given", "driver"), DRIVERS)
-def test_the_cgroup_driver_is_known(file, there, given, driver) -> None:
+def test_the_cgroup_driver_is_known(file, there, given, driver, role) -> None:
     evaluate = role("26.1", file, there, docker_daemon_config=given)
     assert evaluate("docker__cgroup_driver") == driver
 
@@ -239,17 +244,17 @@ def test_the_cgroup_driver_is_known(file, there, given, driver) -> None:
     ("file", "there", "by_hooks"),
     [({}, [], False), ({}, [TOOLKIT], True), ({"runtimes": {"nvidia": {"path": "x"}}}, [], True)],
 )
-def test_it_is_known_whether_hooks_may_give_gpus(file, there, by_hooks) -> None:
+def test_it_is_known_whether_hooks_may_give_gpus(file, there, by_hooks, role) -> None:
     assert role("26.1", file, there)("docker__gpus_by_hooks") is by_hooks
 
 
 @pytest.mark.parametrize("text", ["", " \n", "null\n", "{}"])
-def test_a_file_that_says_nothing(text) -> None:
+def test_a_file_that_says_nothing(text, role) -> None:
     asked = {"engine_version": "20.10", "diff": {"before": text}}
     assert role(docker__asked=asked)("docker__config") == ALWAYS
 
 
-def test_a_value_with_quotes_is_one_value() -> None:
+def test_a_value_with_quotes_is_one_value(role) -> None:
     resource = {"docker_gpu_resource": 'a"b', "gpus": [gpu("GPU-a")]}
     proxies = {"docker_proxies": {"http-proxy": 'http://"x": 1}'}}
     config = role("26.1", **resource, **proxies)("docker__config")
