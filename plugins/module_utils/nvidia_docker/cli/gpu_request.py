@@ -69,7 +69,7 @@ def in_container(image: Image, given: Sequence[str], caller: Mapping[str, str]) 
 def identifiers(nv_gpu: Sequence[str], image: Image) -> tuple[str, ...] | None:
     """Return identifiers for selection.select, empty for all; None if no GPU is to be added.
 
-    NV_GPU, else NVIDIA_VISIBLE_DEVICES of the container; both may say ``all``, ``none`` or ``void``.
+    NV_GPU, else the container's NVIDIA_VISIBLE_DEVICES; both take ``all``, ``none`` and ``void``.
     """
     value = ",".join(nv_gpu) or image.environment.get(_VISIBLE_DEVICES)
     if value is None:
