@@ -14,7 +14,7 @@ failed=0
 check() { quietly "$@" || failed=1; }
 
 cd "$root"
-mapfile -t scripts < <(git grep -lE '^#!(/bin/sh|/usr/bin/env bash)' -- . ':!roles' || true)
+mapfile -t scripts < <(git grep -lE '^#!(/bin/sh|/usr/bin/env bash)' -- . ':!roles' ':!*.py' || true)
 check "ruff check" ruff check .
 check "ruff format" ruff format --check .
 check "mypy" mypy plugins/module_utils/nvidia_docker
