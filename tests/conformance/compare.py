@@ -178,9 +178,9 @@ def command(words: Sequence[str] | None, selects: bool) -> Iterator[str]:
     if words is None:
         yield "(docker is not started)"
         return
-    sorted_gpus = iter(sorted(gpus(words)))
+    left = sorted(gpus(words))
     for word in words:
-        shown = next(sorted_gpus) if selects and _GPU.fullmatch(word) else word
+        shown = left.pop(0) if selects and _GPU.fullmatch(word) else word
         yield shlex.quote(shown).replace("\n", "\\n")
 
 

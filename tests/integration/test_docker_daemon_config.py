@@ -54,7 +54,12 @@ def _as_it_was(on_host) -> Iterator[None]:
 def container(on_host) -> Iterator[Callable[[], str]]:
     """A running container; the function tells the process of it and of dockerd."""
     on_host("docker run -d --init --name daemon-test gpufleet/cuda:8.0 sleep infinity")
-    yield lambda: on_host("docker inspect --format '{{.State.Pid}}' daemon-test").stdout.strip()
+
+    def process() -> str:
+        told = on_host("docker inspect --format '{{.State.Pid}}' daemon-test")
+        return str(told.stdout.strip())
+
+    yield process
     on_host("docker rm -f daemon-test")
 
 
