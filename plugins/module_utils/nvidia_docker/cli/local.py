@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import Thread
 
 from ..errors import DriverUnavailable, MissingDeviceNode, NvidiaDockerError
 from ..host import modprobe
@@ -16,6 +17,32 @@ from ..model import Host, node_driver
 from ..render.docker_cli import run_arguments
 from ..requirement import DRIVER_VOLUME, Image, check
 from ..selection import ALL, select
+
+
+def start_discovery() -> Callable[[], Host]:
+    """Look at this machine in a thread; what is returned waits for the outcome."""
+    # All that either thread needs is imported by now: dataclasses does not wait for typing, which
+    # another thread may be importing, and fails.
+    found: list[Host] = []
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            found.append(discover())
+        except BaseException as error:  # noqa: BLE001 - raised again where the outcome is needed
+            failures.append(error)
+
+    # A daemon: docker does not wait for it if the image wants no GPU.
+    thread = Thread(target=work, daemon=True)
+    thread.start()
+
+    def outcome() -> Host:
+        thread.join()
+        for failure in failures:
+            raise failure
+        return found[0]
+
+    return outcome
 
 
 def options(

@@ -19,10 +19,9 @@ from . import docker_command, environment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from ..host.docker import ImageQuery
-    from ..model import Host
     from ..requirement import Image
     from .docker_options import Table
 
@@ -111,12 +110,12 @@ def _options(
 
         return remote.options(plugin, *wanted)
     # The engine takes as long to answer as NVML takes to tell what is there.
-    discovered = _start_discovery()
+    from . import local
+
+    discovered = local.start_discovery()
     wanted = _wanted(settings, docker, command, question)
     if wanted is None:
         return []
-    from . import local
-
     image, gpus = wanted
     for name in local.unknown_volumes(image):
         _log(program, f"Warning: image {image.reference} asks for an unknown volume, {name}")
@@ -165,34 +164,6 @@ def _image(docker: Docker, command: docker_command.Command, question: ImageQuery
         if image is None:
             raise DockerError(f"docker pulled {question.reference} but does not have it")
     return image
-
-
-def _start_discovery() -> Callable[[], Host]:
-    """Look at this machine in a thread; what is returned waits for the outcome."""
-    from threading import Thread
-
-    found: list[Host] = []
-    failures: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            from ..host.discovery import discover
-
-            found.append(discover())
-        except BaseException as error:  # noqa: BLE001 - raised again where the outcome is needed
-            failures.append(error)
-
-    # A daemon: docker does not wait for it if the image wants no GPU.
-    thread = Thread(target=work, daemon=True)
-    thread.start()
-
-    def outcome() -> Host:
-        thread.join()
-        for failure in failures:
-            raise failure
-        return found[0]
-
-    return outcome
 
 
 def _pull_options(command: docker_command.Command) -> list[str]:

@@ -47,18 +47,39 @@ PROGRAM = """
 import sys
 at_start = set(sys.modules)
 
-def tell(event, arguments):
-    if event in ("os.posix_spawn", "os.exec"):
-        names = sorted(set(sys.modules) - at_start)
-        sys.stdout.write(" ".join([event, *names]))
-        sys.stdout.flush()
-        sys.modules["os"]._exit(0)
+def tell(event):
+    names = sorted(set(sys.modules) - at_start)
+    sys.stdout.write(" ".join([event, *names]))
+    sys.stdout.flush()
+    sys.modules["os"]._exit(0)
 
-sys.addaudithook(tell)
+if {until_a_thread!r}:
+    import threading
+    threading.Thread.start = lambda thread: tell("thread")
+else:
+    programs = ("os.posix_spawn", "os.exec")
+    sys.addaudithook(lambda event, arguments: event in programs and tell(event))
 sys.path.append({library!r})
 from nvidia_docker.cli.main import main
 sys.exit(main(["nvidia-docker", *sys.argv[1:]]))
 """
+
+
+def imported(folder: Path, words: list[str], until_a_thread: bool) -> tuple[str, set[str]]:
+    """Run the command up to its first thread or program, and return what it has imported."""
+    docker = folder / "docker"
+    docker.write_text("#!/bin/sh\nexit 1\n")
+    docker.chmod(0o755)
+    program = PROGRAM.format(library=str(PACKAGE.parent), until_a_thread=until_a_thread)
+    done = subprocess.run(
+        [os.path.realpath(sys.executable), "-ISc", program, *words],
+        env={"PATH": f"{folder}:/usr/bin:/bin", "NV_GPU": "0"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    event, *names = done.stdout.split()
+    return event, set(names)
 
 
 @pytest.mark.parametrize(
@@ -80,22 +101,14 @@ sys.exit(main(["nvidia-docker", *sys.argv[1:]]))
 )
 def test_nothing_else_is_imported_before_docker_starts(tmp_path, words, event, more) -> None:
     """Neither for what docker does alone, nor before the engine is asked for an image."""
-    docker = tmp_path / "docker"
-    docker.write_text("#!/bin/sh\nexit 1\n")
-    docker.chmod(0o755)
-    done = subprocess.run(
-        [
-            os.path.realpath(sys.executable),
-            "-ISc",
-            PROGRAM.format(library=str(PACKAGE.parent)),
-            *words,
-        ],
-        env={"PATH": f"{tmp_path}:/usr/bin:/bin", "NV_GPU": "0"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    first, *imported = done.stdout.split()
+    first, names = imported(tmp_path, words, until_a_thread=False)
     assert first == event
-    assert {name for name in imported if name.startswith("nvidia_docker")} == OURS | more
-    assert {name for name in imported if not name.startswith("nvidia_docker")} <= STANDARD_LIBRARY
+    assert {name for name in names if name.startswith("nvidia_docker")} == OURS | more
+    assert {name for name in names if not name.startswith("nvidia_docker")} <= STANDARD_LIBRARY
+
+
+def test_one_thread_imports_what_makes_dataclasses(tmp_path) -> None:
+    """One that is made while another thread imports typing fails, now and then."""
+    event, names = imported(tmp_path, ["run", "cuda"], until_a_thread=True)
+    assert event == "thread"
+    assert {"typing", "nvidia_docker.cli.local", "nvidia_docker.selection"} <= names
