@@ -13,8 +13,7 @@ parts="unit docker_clients conformance faults fuzz lint sanity molecule integrat
 # shellcheck disable=SC2086  # one word per part
 [ $# -gt 0 ] || set -- $parts
 passed=0 failed=0
-times=$build/times
-: >"$times"
+times=$(mktemp "$build/times.XXXXXX")
 PATH=$root/.venv/bin:$PATH
 
 timed() {
@@ -74,20 +73,62 @@ images() {
   for suite in bookworm trixie; do "$root/tests/hosts/image.sh" "$suite"; done
 }
 
+# What runs on hosts waits more than it computes: each such part is a run of this script of its own, beside
+# the others. Its output comes at its end.
+lanes=()
+aside() {
+  local name
+  for name in "$@"; do
+    set -m # a group of its own, so that it can be ended with all that it has started
+    "$0" "$name" >"$build/logs/lane-$name" 2>&1 &
+    set +m
+    lanes+=("$name:$!")
+    say "  beside the others: $name"
+  done
+  trap end_lanes EXIT
+  trap 'exit 130' INT TERM
+}
+
+end_lanes() {
+  local lane
+  for lane in "${lanes[@]}"; do kill -- "-${lane#*:}" 2>/dev/null || true; done
+}
+
+join_lanes() {
+  local lane name log status
+  for lane in "${lanes[@]}"; do
+    name=${lane%:*} log=$build/logs/lane-${lane%:*} status=0
+    accompanied "$name" wait "${lane#*:}" || status=$?
+    heading "$name, which ran beside the others"
+    sed '/^slowest parts$/,$d' "$log"
+    sed -n '/^slowest parts$/,/^total: /p' "$log" | sed '1d;$d' | grep -v ' environment$' >>"$times" || true
+    if [[ $(tail -n 1 "$log") =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed$ ]]; then
+      passed=$((passed + BASH_REMATCH[1])) failed=$((failed + BASH_REMATCH[2]))
+    fi
+    [ "$status" -eq 0 ] || [ "${BASH_REMATCH[2]:-0}" -gt 0 ] || failed=$((failed + 1))
+  done
+  lanes=()
+}
+
 timed "environment" "$root/tests/tools/prepare.sh" dev
 # The simulated driver is compiled for the unit tests too.
 "$root/tests/hosts/packages.sh" gcc libc6-dev
-case " $* " in *" fuzz "*) "$root/tests/hosts/nginx.sh" ;; esac
-lane=
-case " $* " in
-  *" molecule "*)
-    # The engine and the images of the hosts are made beside the other parts.
-    "$root/tests/hosts/engine.sh" start
-    images >"$build/logs/images" 2>&1 &
-    lane=$!
-    ;;
-esac
+here=() hosts=()
 for name in "$@"; do
+  case $name in
+    unit | docker_clients | conformance | faults | fuzz | lint | sanity | driver_packages) here+=("$name") ;;
+    molecule | integration) hosts+=("$name") ;;
+    *) die "usage: test.sh [PART...], of: $parts driver_packages" ;;
+  esac
+done
+case " $* " in *" fuzz "*) "$root/tests/hosts/nginx.sh" ;; esac
+if [ $# -gt 1 ] && [ ${#hosts[@]} -gt 0 ]; then
+  "$root/tests/hosts/engine.sh" start
+  aside "${hosts[@]}"
+else
+  here+=("${hosts[@]}")
+fi
+for name in "${here[@]}"; do
   case $name in
     unit) suite unit -n 2 ;;
     docker_clients)
@@ -103,18 +144,19 @@ for name in "$@"; do
     lint) part "lint" "$root/tests/tools/lint.sh" ;;
     sanity) part "ansible-test sanity" quietly "ansible-test sanity" "$root/tests/tools/sanity.sh" ;;
     molecule)
-      timed "images of the test hosts" accompanied "images" wait "$lane" || cat "$build/logs/images" >&2
+      timed "images of the test hosts" images >/dev/null
       part "molecule" "$root/tests/tools/molecule.sh"
       ;;
     integration) integration ;;
     driver_packages) suite driver_packages -rs ;;
-    *) die "usage: test.sh [PART...], of: $parts driver_packages" ;;
   esac
 done
+join_lanes
 
 # On one stream, so that the count is the last line.
 printf '\nslowest parts\n'
 sort -rn "$times"
+rm -f "$times"
 echo "total: $((SECONDS / 60)) min $((SECONDS % 60)) s"
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
