@@ -15,7 +15,7 @@ from .state_file import add_region
 
 _NVML_SOURCES = (
     "state.c device.c system.c identity.c sample.c health.c process.c topology.c mig.c"
-    " fields.c event.c unsupported.c"
+    " fields.c event.c calls.c unsupported.c"
 ).split()
 _FLAGS = ["-std=gnu11", "-O1"]
 _SHARED = ["-shared", "-fPIC", "-fvisibility=hidden"]
@@ -35,7 +35,11 @@ def compile_driver(driver: str, prefix: Path, sources: Path) -> None:
         (libraries / stub.folder).mkdir(exist_ok=True)
     commands = [
         _shared_library(
-            catalogue.NVML, driver, libraries, [sources / name for name in _NVML_SOURCES]
+            catalogue.NVML,
+            driver,
+            libraries,
+            [sources / name for name in _NVML_SOURCES],
+            "-finstrument-functions",
         ),
         _shared_library(catalogue.CUDA, driver, libraries, [sources / "cuda.c"]),
         _program(sources / "nvidia_smi.c", programs / "nvidia-smi"),
@@ -87,11 +91,11 @@ def _run(command: Sequence[str]) -> None:
 
 
 def _shared_library(
-    library: catalogue.Library, driver: str, folder: Path, sources: Sequence[Path]
+    library: catalogue.Library, driver: str, folder: Path, sources: Sequence[Path], *options: str
 ) -> list[str]:
     output = str(folder / library.file.format(version=driver))
-    soname = f"-Wl,-soname,{library.soname}"
-    return ["gcc", *_FLAGS, *_SHARED, soname, "-o", output, *map(str, sources), "-ldl", "-lpthread"]
+    how = [*_FLAGS, *_SHARED, *options, f"-Wl,-soname,{library.soname}", "-o", output]
+    return ["gcc", *how, *map(str, sources), "-ldl", "-lpthread"]
 
 
 def _program(source: Path, output: Path, *options: str) -> list[str]:

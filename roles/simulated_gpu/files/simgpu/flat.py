@@ -78,6 +78,8 @@ def flatten(machine: Machine, nodes: bool = True) -> str:
         "caps_major": machine.get("caps_major", CAPS_MAJOR),
         "modprobe_rc": machine.get("modprobe_rc", 0),
     }
+    if machine.get("hang") is not None:
+        lines["hang"] = machine["hang"]
     if machine.get("init") is not None:
         lines["init"] = machine["init"]
     elif machine.get("module_version", driver) != driver:
@@ -129,6 +131,10 @@ def _whole_gpu(gpu: dict[str, Any], machine: Machine) -> dict[str, Any]:
         "max_video_clock": gpu.get("max_sm_clock"),
         "pstate": None if gpu.get("sm_clock") is None else 0,
         "ecc_mode": None if gpu.get("ecc_mem") is None else gpu.get("ecc"),
+        "ecc_mode_pending": gpu.get(
+            "ecc_mode", None if gpu.get("ecc_mem") is None else gpu.get("ecc")
+        ),
+        **_ecc_totals(gpu),
         "persistence": 0,
         "compute_mode": 0,
         "display_mode": 0,
@@ -153,6 +159,18 @@ def _whole_gpu(gpu: dict[str, Any], machine: Machine) -> dict[str, Any]:
         derived["mig_max"] = 7
     derived.update((field, value) for field, value in gpu.items() if field != "migs")
     return derived
+
+
+def _ecc_totals(gpu: dict[str, Any]) -> dict[str, Any]:
+    """What NVML sums up; a driver that was just loaded has seen what the GPU has in its life."""
+    places = [gpu.get(place) for place in ("ecc_l1", "ecc_l2", "ecc_mem")]
+    counted = [errors for errors in places if isinstance(errors, int)]
+    uncorrected = None if places[-1] is None else sum(counted)
+    return {
+        "ecc_uncorrected": uncorrected,
+        "ecc_uncorrected_aggregate": uncorrected,
+        "ecc_corrected_aggregate": gpu.get("ecc_corrected"),
+    }
 
 
 def _compute(gpu: dict[str, Any]) -> dict[str, Any]:

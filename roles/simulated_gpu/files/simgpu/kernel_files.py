@@ -13,18 +13,27 @@ from .machine import Machine, is_error, sysfs_bus_id
 Files = dict[str, str]
 
 _MIG_MINORS_OF_GPUS = 32
+_SPEEDS = {1: "2.5", 2: "5.0", 3: "8.0", 4: "16.0", 5: "32.0", 6: "64.0"}
 
 
 def proc_driver(machine: Machine) -> Files:
     """Below /proc/driver: ``nvidia`` and, where GPUs can do MIG, ``nvidia-caps``."""
     version = machine.get("module_version", machine["driver"])
+    arch = platform.machine()
+    module = (
+        f"Open Kernel Module for {arch}" if machine.get("open_module") else f"{arch} Kernel Module"
+    )
     files = {
-        "nvidia/version": f"NVRM version: NVIDIA UNIX {platform.machine()} Kernel Module  {version}"
-        "  (simulated)\nGCC version:  simulated\n",
+        "nvidia/version": f"NVRM version: NVIDIA UNIX {module}  {version}  (simulated)\n"
+        "GCC version:  simulated\n",
         "nvidia/params": "ModifyDeviceFiles: 1\nDeviceFileUID: 0\nDeviceFileGID: 0\n"
         "DeviceFileMode: 438\n",
         "nvidia/registry": "",
     }
+    for switch in range(machine.get("nvswitches") or 0):
+        files[f"nvidia-nvswitch/devices/0000:{0xC0 + switch:02x}:00.0/information"] = (
+            f"BIOS: simulated\nDevice Minor: {switch}\n"
+        )
     able = False
     for gpu in machine["gpus"]:
         if _told(gpu.get("busid")):
@@ -62,10 +71,39 @@ def pci_devices(machine: Machine) -> Files:
         files[f"{folder}/class"] = "0x030200\n"
         if isinstance(ids, int):
             files[f"{folder}/device"] = f"0x{ids >> 16:04x}\n"
+        files.update({f"{folder}/{name}": text for name, text in _link(gpu).items()})
+        if isinstance(gpu.get("cpu_mask"), int):
+            files[f"{folder}/local_cpulist"] = _cpu_list(gpu["cpu_mask"]) + "\n"
         node = machine.get("numa", {}).get(bus_id)
         if node is not None:
             files[f"{folder}/numa_node"] = f"{node}\n"
     return files
+
+
+def _link(gpu: dict[str, Any]) -> Files:
+    """The PCIe link, now and at most."""
+    files = {}
+    for name, generation, width in (
+        ("max", gpu.get("pcie_gen"), gpu.get("pcie_width")),
+        (
+            "current",
+            gpu.get("pcie_gen_now", gpu.get("pcie_gen")),
+            gpu.get("pcie_width_now", gpu.get("pcie_width")),
+        ),
+    ):
+        if generation in _SPEEDS:
+            files[f"{name}_link_speed"] = f"{_SPEEDS[generation]} GT/s PCIe\n"
+        if isinstance(width, int):
+            files[f"{name}_link_width"] = f"{width}\n"
+    return files
+
+
+def _cpu_list(mask: int) -> str:
+    """0b1101 is ``0,2-3``."""
+    cpus = [cpu for cpu in range(64) if mask >> cpu & 1]
+    starts = [cpu for cpu in cpus if cpu - 1 not in cpus]
+    ends = [cpu for cpu in cpus if cpu + 1 not in cpus]
+    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in zip(starts, ends))
 
 
 def _told(value: object) -> bool:
@@ -74,6 +112,10 @@ def _told(value: object) -> bool:
 
 def _or_unknown(value: Any) -> Any:
     return value if _told(value) else "Unknown"
+
+
+def _or_na(value: Any) -> Any:
+    return value if _told(value) else "N/A"
 
 
 def _information(gpu: dict[str, Any]) -> str:
@@ -87,6 +129,7 @@ def _information(gpu: dict[str, Any]) -> str:
         ("DMA Mask:", "0x7fffffffffff"),
         ("Bus Location:", sysfs_bus_id(gpu["busid"])),
         ("Device Minor:", _or_unknown(gpu.get("minor"))),
+        ("GPU Firmware:", _or_na(gpu.get("gsp_version"))),
         ("GPU Excluded:", "No"),
     )
     return "".join(f"{name} \t {value}\n" for name, value in rows)

@@ -28,7 +28,8 @@ _NUMBER, _TEXT, _PROCESSES = (
 )
 
 _TOP = {"driver", "module_version", "cuda", "init", "gpus", "topo", "p2p", "procs", "numa"}
-_TOP |= {"uvm_major", "caps_major", "modprobe_rc"}
+_TOP_NUMBERS = ("uvm_major", "caps_major", "modprobe_rc", "hang", "open_module", "nvswitches")
+_TOP |= set(_TOP_NUMBERS)
 
 _GPU_TEXTS = "uuid name busid serial vbios board_part_number inforom_image gsp_version"
 _GPU_PROCESSES = "procs graphics_procs mps_procs"
@@ -46,7 +47,7 @@ _GPU_NUMBERS = """
     pci_device_id pci_subsystem_id pstate fan fans persistence compute_mode display_mode
     display_active accounting accounting_buffer throttle_reasons throttle_reasons_supported
     event_types cpu_mask gsp_mode nvlinks nvlink_version mig_mode mig_mode_pending mig_max handle
-    lost
+    lost hang ecc_corrected_aggregate ecc_uncorrected_aggregate fabric_state fabric_status
 """
 _MIG_NUMBERS = """
     gi ci mem_total mem_used sm_count copy_engines decoders encoders jpeg_engines ofa_engines
@@ -125,7 +126,7 @@ def check_machine(machine: Any) -> None:
         value = machine.get(field, driver)
         if not isinstance(value, str) or not _VERSION.fullmatch(value):
             raise SimulationError(f"{field} must be a version such as 550.163.01, not {value!r}")
-    for field in ("cuda", "init", "uvm_major", "caps_major", "modprobe_rc"):
+    for field in ("cuda", "init", *_TOP_NUMBERS):
         _check_value(machine.get(field), _NUMBER, field)
     gpus = machine.get("gpus")
     if not isinstance(gpus, list) or len(gpus) > MAX_GPUS:

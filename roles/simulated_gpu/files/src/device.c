@@ -89,12 +89,20 @@ static int survives_loss(const char *field)
 	return 0;
 }
 
+void hang_if(const struct state *state, const char *key)
+{
+	while (state_number(state, key, 0))
+		pause();
+}
+
 nvmlReturn_t field_text(const struct state *state, nvmlDevice_t device, const char *field, const char **text)
 {
 	char key[96];
 	nvmlReturn_t result = check_device(state, device);
 	if (result != NVML_SUCCESS)
 		return result;
+	snprintf(key, sizeof key, "gpu.%d.hang", device->gpu);
+	hang_if(state, key);
 	snprintf(key, sizeof key, "gpu.%d.lost", device->gpu);
 	if (state_number(state, key, 0) && !survives_loss(field))
 		return NVML_ERROR_GPU_IS_LOST;

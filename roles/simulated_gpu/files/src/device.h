@@ -30,6 +30,9 @@ int mig_visible(const struct state *state, int gpu, int mig);
 /* Whether a node is there and may be opened (O_RDONLY, O_RDWR); ENXIO, no driver behind it, is the simulation's own doing. */
 int node_usable(const struct state *state, const char *path, int how);
 
+/* Never returns when the key is 1, as a driver whose GPU is stuck. */
+void hang_if(const struct state *state, const char *key);
+
 /* NVML_SUCCESS when the handle can be asked at all. */
 nvmlReturn_t check_device(const struct state *state, nvmlDevice_t device);
 

@@ -15,6 +15,11 @@ static const struct {
 	const char *field;
 } FIELDS[] = {
 	{1, TYPE_UINT, "ecc_mode"},
+	{2, TYPE_UINT, "ecc_mode_pending"},
+	{3, TYPE_ULL, "ecc_corrected"},
+	{4, TYPE_ULL, "ecc_uncorrected"},
+	{5, TYPE_ULL, "ecc_corrected_aggregate"},
+	{6, TYPE_ULL, "ecc_uncorrected_aggregate"},
 	{29, TYPE_ULL, "retired_single"},
 	{30, TYPE_ULL, "retired_double"},
 	{31, TYPE_UINT, "retired_pending"},

@@ -117,6 +117,12 @@ struct driver_branch {
 	char branch[80];
 };
 
+struct fabric_info {
+	unsigned char cluster[16];
+	nvmlReturn_t status;
+	unsigned int clique, state;
+};
+
 struct event_data {
 	nvmlDevice_t device;
 	ull type, data;

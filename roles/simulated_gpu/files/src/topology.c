@@ -151,3 +151,16 @@ EXPORT nvmlReturn_t nvmlDeviceGetNvLinkVersion(nvmlDevice_t device, unsigned int
 	nvmlReturn_t result = link_of(device, link);
 	return result == NVML_SUCCESS ? answer_uint(device, "nvlink_version", version) : result;
 }
+
+/* The NVLink fabric that a fabric manager sets up. */
+EXPORT nvmlReturn_t nvmlDeviceGetGpuFabricInfo(nvmlDevice_t device, struct fabric_info *info)
+{
+	unsigned int state, status;
+	nvmlReturn_t result = answer_uint(device, "fabric_state", &state);
+	if (result != NVML_SUCCESS)
+		return result;
+	*info = (struct fabric_info){.state = state};
+	if (answer_uint(device, "fabric_status", &status) == NVML_SUCCESS)
+		info->status = (nvmlReturn_t)status;
+	return NVML_SUCCESS;
+}
