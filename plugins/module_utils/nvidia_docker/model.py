@@ -95,6 +95,8 @@ class Device:
     """In NVIDIA_REQUIRE_*'s words, lower case: ``tesla``, ``geforce`` …"""
     mig_enabled: bool
     mig_devices: tuple[MigDevice, ...]
+    mig_pending: bool | None = None
+    """MIG mode after the next reset; ``None`` if the GPU can't do MIG."""
 
     @property
     def node(self) -> str:

@@ -41,35 +41,67 @@ def discover(root: Path = _ROOT) -> Host:
     """
     devices: list[Device] = []
     unreadable: list[UnreadableDevice] = []
-    module_version = kernel.module_version(root)
-    driver = Driver(None, None, None, module_version)
+    driver = Driver(None, None, None, kernel.module_version(root))
     reason = None
     try:
         with nvml.session() as session:
-            driver = Driver(
-                session.driver_version(),
-                session.cuda_version(),
-                session.nvml_version(),
-                module_version,
-            )
-            capability_minors = kernel.capability_minors(root)
+            driver = read_driver(session, root)
+            tables = KernelTables.read(root)
             for gpu in session.devices():
                 try:
-                    devices.append(_device(gpu, capability_minors))
+                    devices.append(read_device(gpu, tables))
                 except NvidiaDockerError as error:
                     unreadable.append(UnreadableDevice(gpu.index, _bus_id_of(gpu), str(error)))
-            unreadable += _not_listed(root, (*devices, *unreadable))
     except NvidiaDockerError as error:
         reason = str(error)
-    if reason is None and not devices:
-        reason = unreadable[0].reason if unreadable else "the driver is loaded but reports no GPU"
+    return assemble(root, driver, devices, unreadable, reason)
+
+
+@dataclasses.dataclass(frozen=True)
+class KernelTables:
+    """What the kernel tells of its GPUs, read once for all of them."""
+
+    gpus: dict[str, kernel.KernelGpu]
+    """By PCI bus id."""
+    capability_minors: dict[str, int]
+
+    @classmethod
+    def read(cls, root: Path) -> KernelTables:
+        """Read them below ``root``."""
+        gpus = {gpu.pci_bus_id: gpu for gpu in kernel.gpus(root)}
+        return cls(gpus, kernel.capability_minors(root))
+
+
+def read_driver(session: nvml.Nvml, root: Path) -> Driver:
+    """Return the driver behind an open NVML."""
+    return Driver(
+        session.driver_version(),
+        session.cuda_version(),
+        session.nvml_version(),
+        kernel.module_version(root),
+    )
+
+
+def assemble(
+    root: Path,
+    driver: Driver,
+    devices: Iterable[Device],
+    unreadable: Iterable[UnreadableDevice],
+    reason: str | None,
+) -> Host:
+    """Return the host of what NVML told, with the device nodes; ``reason`` if it told nothing."""
+    devices, unreadable = tuple(devices), tuple(unreadable)
+    if reason is None:
+        unreadable += tuple(_not_listed(root, (*devices, *unreadable)))
+        if not devices:
+            reason = "the driver is loaded but reports no GPU"
+            reason = unreadable[0].reason if unreadable else reason
     nodes = DeviceNodes(root)
-    control = tuple(path for path in CONTROL_NODES if nodes.is_right(path))
     return Host(
         driver=driver,
-        devices=tuple(devices),
-        unreadable=tuple(unreadable),
-        control_nodes=control,
+        devices=devices,
+        unreadable=unreadable,
+        control_nodes=tuple(path for path in CONTROL_NODES if nodes.is_right(path)),
         missing_nodes=_missing(root, nodes, devices),
         reason=reason,
     )
@@ -140,8 +172,12 @@ def _status(gpu: nvml.NvmlDevice) -> DeviceStatus:
         return DeviceStatus()
 
 
-def _device(gpu: nvml.NvmlDevice, capability_minors: dict[str, int]) -> Device:
-    uuid, minor, bus_id = gpu.uuid(), gpu.minor_number(), gpu.pci_bus_id()
+def read_device(gpu: nvml.NvmlDevice, tables: KernelTables) -> Device:
+    """Return a GPU with its MIG devices. Raises NvidiaDockerError if it can't be identified."""
+    uuid, bus_id = gpu.uuid(), gpu.pci_bus_id()
+    known = tables.gpus.get(bus_id or "")
+    # One call into the driver less, where the kernel tells it.
+    minor = gpu.minor_number() if known is None else known.minor_number
     if uuid is None or minor is None or bus_id is None:
         unknown = [
             what
@@ -149,6 +185,7 @@ def _device(gpu: nvml.NvmlDevice, capability_minors: dict[str, int]) -> Device:
             if value is None
         ]
         raise DriverUnavailable(f"GPU {gpu.index} does not tell its {' and '.join(unknown)}")
+    mig_enabled, mig_pending = gpu.mig_mode()
     device = Device(
         index=gpu.index,
         uuid=uuid,
@@ -158,12 +195,13 @@ def _device(gpu: nvml.NvmlDevice, capability_minors: dict[str, int]) -> Device:
         memory_mib=gpu.memory_mib(),
         compute_capability=gpu.compute_capability(),
         brand=gpu.brand(),
-        mig_enabled=gpu.mig_enabled(),
+        mig_enabled=mig_enabled,
         mig_devices=(),
+        mig_pending=mig_pending,
     )
     if not device.mig_enabled:
         return device
-    migs = tuple(_mig_device(mig, device, capability_minors) for mig in gpu.mig_devices())
+    migs = tuple(_mig_device(mig, device, tables.capability_minors) for mig in gpu.mig_devices())
     return dataclasses.replace(device, mig_devices=migs)
 
 

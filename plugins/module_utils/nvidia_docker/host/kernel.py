@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +17,12 @@ from ..model import sysfs_pci_bus_id
 
 MIG_MINORS = "proc/driver/nvidia-caps/mig-minors"
 
-_MINOR = re.compile(r"^Device Minor:\s*([0-9]+)\s*$", re.MULTILINE)
+_VERSION = re.compile(r"[0-9A-Fa-f]+(\.[0-9A-Fa-f]+)+")
+_MODULES = (
+    *("gdrdrv", "nvidia", "nvidia_drm", "nvidia_fs", "nvidia_modeset", "nvidia_peermem"),
+    *("nvidia_uvm", "nvidia_vgpu_vfio"),
+)
+"""Kernel modules for NVIDIA GPUs, as /sys/module writes them."""
 
 
 class KernelGpu(NamedTuple):
@@ -24,6 +30,8 @@ class KernelGpu(NamedTuple):
 
     pci_bus_id: str
     minor_number: int
+    vbios: str | None
+    gsp_firmware: str | None
 
 
 def module_version(root: Path) -> str | None:
@@ -44,12 +52,51 @@ def gpus(root: Path) -> tuple[KernelGpu, ...]:
     for folder in folders:
         bus_id = sysfs_pci_bus_id(folder.name)
         try:
-            minor = _MINOR.search((folder / "information").read_text())
+            lines = (folder / "information").read_text(errors="replace").splitlines()
         except OSError:
             continue
-        if bus_id is not None and minor is not None:
-            found.append(KernelGpu(bus_id, int(minor[1])))
+        told = {name.strip(): value.strip() for name, _colon, value in _pairs(lines)}
+        minor = told.get("Device Minor", "")
+        if bus_id is not None and minor.isascii() and minor.isdigit():
+            versions = (told.get(name, "") for name in ("Video BIOS", "GPU Firmware"))
+            found.append(KernelGpu(bus_id, int(minor), *map(_version, versions)))
     return tuple(found)
+
+
+def module_kind(root: Path) -> str | None:
+    """Return whether the loaded kernel module is the ``open`` or the ``proprietary`` one."""
+    try:
+        text = (root / "proc/driver/nvidia/version").read_text()
+    except OSError:
+        return None
+    return "open" if "Open Kernel Module" in text else "proprietary"
+
+
+def modules(root: Path) -> tuple[str, ...]:
+    """Return which kernel modules for NVIDIA GPUs are loaded, by name."""
+    return tuple(name for name in _MODULES if (root / "sys/module" / name).exists())
+
+
+def nouveau_is_loaded(root: Path) -> bool:
+    """Whether the kernel module that keeps NVIDIA's from the GPUs is loaded."""
+    return (root / "sys/module/nouveau").exists()
+
+
+def nvswitches(root: Path) -> int:
+    """Return how many NVSwitches the kernel drives."""
+    try:
+        return len(list((root / "proc/driver/nvidia-nvswitch/devices").iterdir()))
+    except OSError:
+        return 0
+
+
+def _pairs(lines: Iterable[str]) -> Iterator[tuple[str, str, str]]:
+    return (line.partition(":") for line in lines)
+
+
+def _version(text: str) -> str | None:
+    """A GPU that was never initialised has question marks."""
+    return text if _VERSION.fullmatch(text) else None
 
 
 def capability_minors(root: Path) -> dict[str, int]:

@@ -14,8 +14,9 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
+from ..facts import DeviceActivity, DeviceCondition, DeviceProperties, NvLinks
 from ..model import Device, DeviceStatus, LinkType, sysfs_pci_bus_id
-from . import nvml_status, pynvml_binding
+from . import nvml_facts, nvml_status, pynvml_binding
 from .nvml_asker import Asker, NvmlError
 
 # In the words of NVIDIA_REQUIRE_*'s brand, by nvmlBrandType_t.
@@ -134,10 +135,10 @@ class NvmlDevice:
         number = self._ask.number("brand", "nvmlDeviceGetBrand", self._handle)
         return _BRANDS[number] if number is not None and 0 < number < len(_BRANDS) else None
 
-    def mig_enabled(self) -> bool:
-        """nvmlDeviceGetMigMode, current; a GPU that can't do MIG has it off."""
+    def mig_mode(self) -> tuple[bool, bool | None]:
+        """nvmlDeviceGetMigMode: now, and after the next reset; (False, None) if it can't do MIG."""
         mode = self._ask.value("MIG mode", "nvmlDeviceGetMigMode", self._handle)
-        return bool(mode and mode[0] == 1)
+        return (False, None) if mode is None else (mode[0] == 1, mode[1] == 1)
 
     def mig_devices(self) -> tuple[NvmlMigDevice, ...]:
         """nvmlDeviceGetMigDeviceHandleByIndex for every index that holds one."""
@@ -197,6 +198,34 @@ class NvmlDevice:
         )
         return _LINKS.get(-1 if level is None else level, LinkType.UNKNOWN)
 
+    def vbios(self) -> str | None:
+        """nvmlDeviceGetVbiosVersion."""
+        return self._ask.lenient().text("VBIOS", "nvmlDeviceGetVbiosVersion", self._handle)
+
+    def properties(self) -> DeviceProperties:
+        """What changes with a reconfiguration at most; a refusal costs its field."""
+        return nvml_facts.properties(self._ask.lenient(), self._handle)
+
+    def activity(self) -> DeviceActivity:
+        """What the GPU does now; a refusal costs its field."""
+        return nvml_facts.activity(self._ask.lenient(), self._handle)
+
+    def condition(self) -> DeviceCondition:
+        """Whether the GPU is well; a refusal costs its field."""
+        return nvml_facts.condition(self._ask.lenient(), self._handle)
+
+    def nvlinks(self) -> NvLinks | None:
+        """Its NVLinks, ``None`` without."""
+        return nvml_facts.nvlinks(self._ask.lenient(), self._handle)
+
+    def can_read(self, other: NvmlDevice) -> bool | None:
+        """nvmlDeviceGetP2PStatus."""
+        return nvml_facts.p2p(self._ask.lenient(), self._handle, other._handle)
+
+    def processes(self) -> list[tuple[str, int, str | None, int | None]] | None:
+        """Type, PID, name and memory in MiB of what uses the GPU."""
+        return nvml_facts.processes(self._ask.lenient(), self._handle)
+
 
 class NvmlMigDevice:
     """One MIG device. Methods return and raise as Nvml's."""
@@ -225,3 +254,7 @@ class NvmlMigDevice:
     def memory_mib(self) -> int | None:
         """nvmlDeviceGetMemoryInfo, total."""
         return self._ask.mib("MIG memory size", "nvmlDeviceGetMemoryInfo", "total", self._handle)
+
+    def processes(self) -> list[tuple[str, int, str | None, int | None]] | None:
+        """Type, PID, name and memory in MiB of what uses the MIG device."""
+        return nvml_facts.processes(self._ask.lenient(), self._handle)
