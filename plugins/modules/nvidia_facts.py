@@ -29,13 +29,13 @@ options:
         second. It costs 8 NVML calls for each GPU and 5 for each MIG device.
       - V(devices) is more of each GPU that changes with a reconfiguration at most. 4 NVML calls for
         each GPU.
-      - V(status) is what each GPU does now, and its settings. 19 NVML calls for each GPU.
-      - V(processes) is who uses each GPU, with the container. 2 NVML calls for each GPU and MIG
-        device, one for each process, and one file of C(/proc) for each process.
+      - V(status) is what each GPU does now, and its settings. 20 NVML calls for each GPU.
+      - V(processes) is who uses each GPU, with the container. 4 NVML calls at most for each
+        GPU and MIG device, one for each process, and one file of C(/proc) for each process.
       - V(topology) is NVLink and how GPUs reach each other. 2 NVML calls for each pair of GPUs and 2
         for each NVLink.
       - V(health) is memory errors, temperatures, container toolkit, Docker and fabric manager, and
-        the findings from them. 8 NVML calls for each GPU, one question to the Docker engine, and up
+        the findings from them. 7 NVML calls for each GPU, one question to the Docker engine, and up
         to two other programs that are started for their version.
     type: list
     elements: str
@@ -563,7 +563,7 @@ ansible_facts:
                   returned: always
                   sample: 5d1c33dd7e9c0b1fca0a90e5a49ba3c5b2d1a0cbb8eb57e4c6f7f0ef3c2b1a09
             topology:
-              description: How the GPU is connected.
+              description: How the GPU is connected; null if NVML did not answer.
               type: dict
               returned: with subset C(topology)
               contains:
@@ -870,10 +870,10 @@ ansible_facts:
                   returned: always
                   sample: 1.17.8
                 source:
-                  description: NVIDIA's security bulletin.
+                  description: Where it is described.
                   type: str
                   returned: always
-                  sample: https://nvidia.custhelp.com/app/answers/detail/a_id/5659
+                  sample: https://nvd.nist.gov/vuln/detail/CVE-2025-23266
             bulletins_read:
               description: Day until which bulletins are known here.
               type: str
@@ -987,38 +987,30 @@ ansible_facts:
               sample: Reset the GPU with nvidia-smi --gpu-reset, or reboot the host.
 """
 
-from typing import Any
-
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.nvidia_docker import model
-from ..module_utils.nvidia_docker.host import discovery
+from ..module_utils.nvidia_docker.errors import InvalidInput
+from ..module_utils.nvidia_docker.host import gather
+from ..module_utils.nvidia_docker.render import facts
+from ..module_utils.nvidia_docker.subsets import chosen
 
-
-def to_facts(host: model.Host) -> dict[str, Any]:
-    """Return the host as the plain data of C(ansible_nvidia)."""
-    return {
-        "count": len(host.devices),
-        "reason": host.reason,
-        "driver": dict(vars(host.driver)),
-        "devices": [
-            {
-                **vars(device),
-                "node": device.node,
-                "mig_devices": [dict(vars(mig)) for mig in device.mig_devices],
-            }
-            for device in host.devices
-        ],
-        "unreadable": [dict(vars(one)) for one in host.unreadable],
-        "control_nodes": host.control_nodes,
-        "missing_nodes": host.missing_nodes,
-    }
+ARGUMENT_SPEC = {
+    "gather_subset": {"type": "list", "elements": "str", "default": ["devices"]},
+    "gather_timeout": {"type": "int", "default": 30},
+}
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec={}, supports_check_mode=True)
-    facts = to_facts(discovery.discover())
-    module.exit_json(changed=False, ansible_facts={"ansible_nvidia": facts})
+    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    patience_s = module.params["gather_timeout"]
+    try:
+        subsets = chosen(module.params["gather_subset"])
+        if patience_s < 1:
+            raise InvalidInput(f"gather_timeout {patience_s} must be 1 second or more")
+    except InvalidInput as error:
+        module.fail_json(msg=str(error))
+    told = facts.render(gather.gather(subsets, patience_s))
+    module.exit_json(changed=False, ansible_facts={"ansible_nvidia": told})
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ def discover(root: Path = _ROOT) -> Host:
                 try:
                     devices.append(read_device(gpu, tables))
                 except NvidiaDockerError as error:
-                    unreadable.append(UnreadableDevice(gpu.index, _bus_id_of(gpu), str(error)))
+                    unreadable.append(unreadable_device(gpu, error))
     except NvidiaDockerError as error:
         reason = str(error)
     return assemble(root, driver, devices, unreadable, reason)
@@ -240,11 +240,12 @@ def _mig_device(
     )
 
 
-def _bus_id_of(gpu: nvml.NvmlDevice) -> str | None:
-    try:
-        return gpu.pci_bus_id()
-    except NvidiaDockerError:
-        return None
+def unreadable_device(gpu: nvml.NvmlDevice, error: NvidiaDockerError) -> UnreadableDevice:
+    """Return a GPU that read_device() could not read, for that reason."""
+    bus_id = None
+    with suppress(NvidiaDockerError):
+        bus_id = gpu.pci_bus_id()
+    return UnreadableDevice(gpu.index, bus_id, str(error))
 
 
 def _not_listed(root: Path, listed: Iterable[Device | UnreadableDevice]) -> list[UnreadableDevice]:

@@ -14,10 +14,13 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
-from ..facts import DeviceActivity, DeviceCondition, DeviceProperties, NvLinks
 from ..model import Device, DeviceStatus, LinkType, sysfs_pci_bus_id
-from . import nvml_facts, nvml_status, pynvml_binding
+from . import nvml_status, pynvml_binding
 from .nvml_asker import Asker, NvmlError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .nvml_facts import CloseLook
 
 # In the words of NVIDIA_REQUIRE_*'s brand, by nvmlBrandType_t.
 _BRANDS = (
@@ -198,33 +201,13 @@ class NvmlDevice:
         )
         return _LINKS.get(-1 if level is None else level, LinkType.UNKNOWN)
 
-    def vbios(self) -> str | None:
-        """nvmlDeviceGetVbiosVersion."""
-        return self._ask.lenient().text("VBIOS", "nvmlDeviceGetVbiosVersion", self._handle)
+    def reach(self, other: NvmlDevice) -> tuple[LinkType, bool | None]:
+        """How another GPU is connected, and whether its memory can be read."""
+        return self.link_to(other), self.closely().can_read(other.closely())
 
-    def properties(self) -> DeviceProperties:
-        """What changes with a reconfiguration at most; a refusal costs its field."""
-        return nvml_facts.properties(self._ask.lenient(), self._handle)
-
-    def activity(self) -> DeviceActivity:
-        """What the GPU does now; a refusal costs its field."""
-        return nvml_facts.activity(self._ask.lenient(), self._handle)
-
-    def condition(self) -> DeviceCondition:
-        """Whether the GPU is well; a refusal costs its field."""
-        return nvml_facts.condition(self._ask.lenient(), self._handle)
-
-    def nvlinks(self) -> NvLinks | None:
-        """Its NVLinks, ``None`` without."""
-        return nvml_facts.nvlinks(self._ask.lenient(), self._handle)
-
-    def can_read(self, other: NvmlDevice) -> bool | None:
-        """nvmlDeviceGetP2PStatus."""
-        return nvml_facts.p2p(self._ask.lenient(), self._handle, other._handle)
-
-    def processes(self) -> list[tuple[str, int, str | None, int | None]] | None:
-        """Type, PID, name and memory in MiB of what uses the GPU."""
-        return nvml_facts.processes(self._ask.lenient(), self._handle)
+    def closely(self) -> CloseLook:
+        """What the module nvidia_facts tells beyond this; a refusal costs its field."""
+        return _closely(self._ask, self._handle)
 
 
 class NvmlMigDevice:
@@ -255,6 +238,13 @@ class NvmlMigDevice:
         """nvmlDeviceGetMemoryInfo, total."""
         return self._ask.mib("MIG memory size", "nvmlDeviceGetMemoryInfo", "total", self._handle)
 
-    def processes(self) -> list[tuple[str, int, str | None, int | None]] | None:
-        """Type, PID, name and memory in MiB of what uses the MIG device."""
-        return nvml_facts.processes(self._ask.lenient(), self._handle)
+    def closely(self) -> CloseLook:
+        """As NvmlDevice's."""
+        return _closely(self._ask, self._handle)
+
+
+def _closely(ask: Asker, handle: Any) -> CloseLook:
+    # Here, as the programs import this module at their start and never look closely.
+    from .nvml_facts import CloseLook
+
+    return CloseLook(ask.lenient(), handle)

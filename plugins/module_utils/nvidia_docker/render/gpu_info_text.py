@@ -12,7 +12,7 @@ from .gpu_info import architecture, bus_id, cores, family, memory_bandwidth, pci
 from .text_page import EMPTY, UNKNOWN, Line, amount, plain
 from .text_page import text as text_of
 
-_LINKS = {
+LINK_NAMES = {
     LinkType.UNKNOWN: UNKNOWN,
     LinkType.CROSS_CPU_SOCKET: "Cross CPU socket",
     LinkType.SAME_CPU_SOCKET: "Same CPU socket",
@@ -69,4 +69,4 @@ def _peers(links: tuple[P2PLink, ...]) -> Iterator[Line]:
     """Without peers the line is one of the column before it, as in v1."""
     yield Line(2, "P2P Available", None if links else "None")
     for peer in links:
-        yield Line(4, f"{bus_id(peer.pci_bus_id)} - {_LINKS[peer.link]}")
+        yield Line(4, f"{bus_id(peer.pci_bus_id)} - {LINK_NAMES[peer.link]}")

@@ -1,0 +1,127 @@
+# Copyright (c) 2026 the gpufleet.nvidia authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The facts of a machine as the plain data of ``ansible_nvidia``; its RETURN says what each is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..facts import DeviceFacts, DeviceTopology, HostFacts, Services
+from ..findings import Finding, findings, state
+from ..model import Device, LinkType
+from ..toolkit_vulnerabilities import READ, vulnerabilities
+from .gpu_info import family
+from .gpu_info_text import LINK_NAMES
+
+_NOT_TOLD = ("ecc_enabled", "ecc_pending", "pcie_max_width")
+"""Of a condition: they are told among the properties, and here for the findings only."""
+
+
+def render(facts: HostFacts) -> dict[str, Any]:
+    """Return the value of ``ansible_nvidia``, which JSON can carry."""
+    host = facts.host
+    driver = host.driver
+    known = driver.version is not None and driver.module_version is not None
+    found = findings(facts) if facts.services is not None else ()
+    rendered: dict[str, Any] = {
+        "gathered": list(facts.gathered),
+        "count": len(host.devices),
+        "reason": host.reason,
+        "driver": {
+            **vars(driver),
+            "module_kind": facts.kernel.module_kind,
+            "libraries_match": driver.version == driver.module_version if known else None,
+        },
+        "kernel_modules": list(facts.kernel.modules),
+        "nouveau_loaded": facts.kernel.nouveau_loaded,
+        "devices": [
+            _device(device, facts.devices.get(device.uuid, DeviceFacts()), facts.gathered, found)
+            for device in host.devices
+        ],
+        "unreadable": [dict(vars(one)) for one in host.unreadable],
+        "control_nodes": list(host.control_nodes),
+        "missing_nodes": list(host.missing_nodes),
+        "device_nodes": [dict(vars(node)) for node in facts.device_nodes],
+    }
+    if facts.services is not None:
+        rendered.update(_services(facts.services))
+        rendered["findings"] = [dict(vars(one)) for one in found]
+    return rendered
+
+
+def _device(
+    device: Device, facts: DeviceFacts, gathered: tuple[str, ...], found: tuple[Finding, ...]
+) -> dict[str, Any]:
+    rendered: dict[str, Any] = {
+        **vars(device),
+        "node": device.node,
+        "architecture": _architecture(device),
+        "mig_devices": [
+            {**vars(mig), "capability_nodes": list(mig.capability_nodes)}
+            for mig in device.mig_devices
+        ],
+    }
+    if facts.properties is not None:
+        rendered.update(vars(facts.properties))
+    if facts.activity is not None:
+        rendered["status"] = _plain(vars(facts.activity))
+    if "processes" in gathered:
+        told = facts.processes
+        rendered["processes"] = None if told is None else [dict(vars(one)) for one in told]
+    if "topology" in gathered:
+        rendered["topology"] = _topology(facts.topology)
+    if facts.condition is not None:
+        told_condition = {k: v for k, v in vars(facts.condition).items() if k not in _NOT_TOLD}
+        rendered["health"] = {"state": state(device.pci_bus_id, found), **_plain(told_condition)}
+    return rendered
+
+
+def _architecture(device: Device) -> str | None:
+    major, _dot, minor = (device.compute_capability or "").partition(".")
+    return family((int(major), int(minor))) if major and minor else None
+
+
+def _topology(topology: DeviceTopology | None) -> dict[str, Any] | None:
+    if topology is None:
+        return None
+    return {
+        "nvlink": None if topology.nvlink is None else dict(vars(topology.nvlink)),
+        "peers": [
+            {
+                "index": peer.index,
+                "pci_bus_id": peer.pci_bus_id,
+                "link": int(peer.link),
+                "link_name": LINK_NAMES[LinkType(peer.link)],
+                "p2p": peer.p2p,
+            }
+            for peer in topology.peers
+        ],
+    }
+
+
+def _services(services: Services) -> dict[str, Any]:
+    version, docker = services.toolkit_version, services.docker
+    manager = services.fabric_manager
+    return {
+        "container_toolkit": None
+        if version is None
+        else {
+            "version": version,
+            "vulnerabilities": [
+                {**vars(one), "source": one.source} for one in vulnerabilities(version)
+            ],
+            "bulletins_read": READ,
+        },
+        "docker": None
+        if docker is None
+        else {**_plain(vars(docker)), "loses_gpus_on_reload": docker.loses_gpus_on_reload},
+        "fabric_manager": None if manager is None else dict(vars(manager)),
+        "persistenced_running": services.persistenced_running,
+    }
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: list(value) if isinstance(value, tuple) else value for name, value in values.items()
+    }
