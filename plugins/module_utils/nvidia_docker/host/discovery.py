@@ -25,7 +25,7 @@ from ..model import (
     capability_node,
     device_node,
 )
-from . import cuda, device_details, kernel, nvml
+from . import kernel, nvml
 from .device_nodes import DeviceNodes
 from .nvml_asker import NvmlError
 
@@ -127,6 +127,9 @@ def describe(host: Host, root: Path = _ROOT) -> tuple[DeviceDetails, ...]:
     """
     if not host.devices:
         return ()
+    # Here, as most who discover never describe.
+    from . import cuda, device_details
+
     library = cuda.load()
     with nvml.session() as session:
         by_index = {gpu.index: gpu for gpu in session.devices()}

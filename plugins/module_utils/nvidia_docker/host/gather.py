@@ -15,6 +15,7 @@ from typing import Any
 from ..errors import NvidiaDockerError
 from ..facts import (
     DeviceFacts,
+    DeviceNode,
     DeviceTopology,
     GpuProcess,
     HostFacts,
@@ -23,8 +24,12 @@ from ..facts import (
     Peer,
 )
 from ..model import Device, Driver, LinkType, UnreadableDevice
-from . import bounded, discovery, kernel, node_facts, nvml, pci, process_container, services
-from .nvml_facts import CloseLook
+from . import bounded, discovery, kernel, node_facts, nvml, pci, process_container
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..facts import Services
+    from .nvml_facts import CloseLook
 
 _MOST_SILENT = 2
 """After so many GPUs that make the driver hang, no more are asked."""
@@ -72,8 +77,15 @@ def gather(subsets: Collection[str], patience_s: float, root: Path = Path("/")) 
         ),
         device_nodes=nodes,
         devices={one.device.uuid: told.facts(one) for one in told.read.values()},
-        services=services.read(root, nodes) if "health" in subsets else None,
+        services=_services(root, nodes) if "health" in subsets else None,
     )
+
+
+def _services(root: Path, nodes: tuple[DeviceNode, ...]) -> Services:
+    # Here, as the default subset does without it and its imports.
+    from . import services
+
+    return services.read(root, nodes)
 
 
 class _Told:

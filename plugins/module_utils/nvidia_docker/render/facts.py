@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..facts import DeviceFacts, DeviceTopology, HostFacts, Services
-from ..findings import Finding, findings, state
+from ..facts import DeviceCondition, DeviceFacts, DeviceTopology, HostFacts, Services
 from ..model import Device, LinkType
-from ..toolkit_vulnerabilities import READ, vulnerabilities
 from .gpu_info import family
 from .gpu_info_text import LINK_NAMES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..findings import Finding
 
 _NOT_TOLD = ("ecc_enabled", "ecc_pending", "pcie_max_width")
 """Of a condition: they are told among the properties, and here for the findings only."""
@@ -23,7 +25,12 @@ def render(facts: HostFacts) -> dict[str, Any]:
     host = facts.host
     driver = host.driver
     known = driver.version is not None and driver.module_version is not None
-    found = findings(facts) if facts.services is not None else ()
+    found: tuple[Finding, ...] = ()
+    if facts.services is not None:
+        # Here, as the default subset does without it and its imports.
+        from ..findings import findings
+
+        found = findings(facts)
     rendered: dict[str, Any] = {
         "gathered": list(facts.gathered),
         "count": len(host.devices),
@@ -72,9 +79,17 @@ def _device(
     if "topology" in gathered:
         rendered["topology"] = _topology(facts.topology)
     if facts.condition is not None:
-        told_condition = {k: v for k, v in vars(facts.condition).items() if k not in _NOT_TOLD}
-        rendered["health"] = {"state": state(device.pci_bus_id, found), **_plain(told_condition)}
+        rendered["health"] = _health(device, facts.condition, found)
     return rendered
+
+
+def _health(
+    device: Device, condition: DeviceCondition, found: tuple[Finding, ...]
+) -> dict[str, Any]:
+    from ..findings import state
+
+    told = {name: value for name, value in vars(condition).items() if name not in _NOT_TOLD}
+    return {"state": state(device.pci_bus_id, found), **_plain(told)}
 
 
 def _architecture(device: Device) -> str | None:
@@ -101,6 +116,8 @@ def _topology(topology: DeviceTopology | None) -> dict[str, Any] | None:
 
 
 def _services(services: Services) -> dict[str, Any]:
+    from ..toolkit_vulnerabilities import READ, vulnerabilities
+
     version, docker = services.toolkit_version, services.docker
     manager = services.fabric_manager
     return {
