@@ -755,6 +755,12 @@ ansible_facts:
                   type: str
                   returned: always
                   sample: completed
+                errors:
+                  description: Questions that NVML refused with an error, and what it said.
+                  type: list
+                  elements: str
+                  returned: always
+                  sample: ["temperature: GPU is lost"]
                 fabric_error:
                   description:
                     - NVML's error code of the fabric; 0 is none, null before it is completed.
@@ -954,7 +960,7 @@ ansible_facts:
             id:
               description:
                 - What it is, one of C(driver_unusable), C(driver_mismatch), C(nouveau_loaded),
-                  C(gpu_unreadable), C(device_node_missing), C(mig_mode_pending),
+                  C(gpu_unreadable), C(gpu_errors), C(device_node_missing), C(mig_mode_pending),
                   C(mig_without_devices), C(ecc_mode_pending), C(ecc_uncorrected),
                   C(row_remapping_failed), C(row_remapping_pending), C(retired_pages_pending),
                   C(overheated), C(slowed_down), C(pcie_narrow), C(fabric_not_ready),

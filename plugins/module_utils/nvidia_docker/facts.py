@@ -132,6 +132,8 @@ class DeviceCondition:
     pcie_max_width: int | None = None
     fabric_state: str | None = None
     fabric_error: int | None = None
+    errors: tuple[str, ...] = ()
+    """Questions that NVML refused with an error, and what it said."""
 
 
 @dataclass(frozen=True)

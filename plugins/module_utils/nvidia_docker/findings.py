@@ -175,6 +175,15 @@ def _mig(device: Device) -> Iterator[Finding]:
 
 def _device(gpu: str, told: DeviceCondition) -> Iterator[Finding]:
     yield from _memory(gpu, told)
+    if told.errors:
+        lost = any("lost" in error or "reset" in error for error in told.errors)
+        yield Finding(
+            "gpu_errors",
+            CRITICAL if lost else WARNING,
+            gpu,
+            f"GPU {gpu} does not answer all questions: {'; '.join(told.errors)}",
+            _RESET.format(gpu=gpu),
+        )
     if told.ecc_pending is not None and told.ecc_pending != told.ecc_enabled:
         yield Finding(
             "ecc_mode_pending",

@@ -210,7 +210,7 @@ def _read(
         facts["processes"] = _processes(gpu, device, root)
     if "health" in subsets:
         facts["condition"] = dataclasses.replace(
-            look.condition(), pcie_width=link.width, pcie_max_width=link.max_width
+            gpu.closely().condition(), pcie_width=link.width, pcie_max_width=link.max_width
         )
     return _Read(device, DeviceFacts(**facts))
 

@@ -23,12 +23,14 @@ class NvmlError(NvidiaDockerError):
 class Asker:
     """Calls pynvml and gives plain values.
 
-    A lenient one answers ``None`` to every refusal, not only to "not supported".
+    A lenient one answers ``None`` to every refusal, not only to "not supported", and keeps it.
     """
 
     def __init__(self, binding: ModuleType, lenient: bool = False) -> None:
         self.nvml = binding
         self._lenient = lenient
+        self.refused: list[str] = []
+        """By a lenient one: questions that NVML refused with an error, and what it said."""
         self._absent = (
             binding.NVML_ERROR_NOT_SUPPORTED,
             binding.NVML_ERROR_FUNCTION_NOT_FOUND,
@@ -47,7 +49,10 @@ class Asker:
         try:
             return getattr(self.nvml, name)(*arguments)
         except self.nvml.NVMLError as error:
-            if self._lenient or error.value in self._absent or error.value in absent:
+            if error.value in self._absent or error.value in absent:
+                return None
+            if self._lenient:
+                self.refused.append(f"{question}: {error}")
                 return None
             raise NvmlError(question, str(error)) from None
         except UnicodeDecodeError as error:

@@ -116,7 +116,7 @@ class CloseLook:
         )
 
     def condition(self) -> DeviceCondition:
-        """Seven calls. What the kernel tells is left out."""
+        """Seven calls; ``errors`` are those of this look. What the kernel tells is left out."""
         ask, handle = self._ask, self._handle
         nvml = ask.nvml
         totals = {
@@ -153,6 +153,7 @@ class CloseLook:
             persistence_mode=_persistence_mode(ask, handle),
             fabric_state=state,
             fabric_error=error,
+            errors=tuple(dict.fromkeys(ask.refused)),
         )
 
     def nvlinks(self) -> NvLinks | None:

@@ -124,3 +124,36 @@ def on_machine(tmp_path_factory, machine_file):
         ).stdout
 
     return run
+
+
+@pytest.fixture(scope="session")
+def kernel_of():
+    """A function that makes /dev, /proc and /sys of a machine below a directory."""
+    sys.path.insert(0, str(SIMULATOR))
+    from simgpu import flat, kernel_files
+
+    def make(root: Path, machine: dict) -> None:
+        content = {"proc/driver": kernel_files.proc_driver(machine)}
+        content["sys/module"] = kernel_files.sys_module(machine)
+        content["sys/bus/pci/devices"] = kernel_files.pci_devices(machine)
+        # /dev/null, which stands for every device node, has major number 1.
+        names = "  1 nvidia-frontend\n  1 nvidia-uvm\n  1 nvidia-caps\n"
+        content["proc"] = {"devices": f"Character devices:\n{names}\nBlock devices:\n  7 loop\n"}
+        for folder, files in content.items():
+            for name, text in files.items():
+                path = root / folder / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text)
+        nodes = ["nvidiactl", "nvidia-uvm", "nvidia-uvm-tools"]
+        for gpu in machine["gpus"]:
+            nodes.append(f"nvidia{gpu['minor']}")
+            for one in gpu.get("migs", ()):
+                instance = flat.gpu_instance_cap(gpu["minor"], one["gi"])
+                part = flat.compute_instance_cap(gpu["minor"], one["gi"], one["ci"])
+                nodes += [f"nvidia-caps/nvidia-cap{minor}" for minor in (instance, part)]
+        for node in dict.fromkeys(nodes):
+            path = root / "dev" / node
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.symlink_to("/dev/null")
+
+    return make
