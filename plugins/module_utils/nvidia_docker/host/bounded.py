@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 _LENGTH = struct.Struct("!I")
+"""Before each item; the length 0 is the end."""
 _END_SECONDS = 1
 
 
@@ -46,7 +47,10 @@ def items(make: Callable[[], Iterable[Any]], patience_s: float) -> Iterator[Any]
                 length = _LENGTH.unpack(_read(pipe, _LENGTH.size, patience_s))[0]
                 if length == 0:
                     return
-                yield pickle.loads(_read(pipe, length, patience_s))
+                item = pickle.loads(_read(pipe, length, patience_s))
+                if isinstance(item, Ended):
+                    raise item
+                yield item
     finally:
         _end(pid)
 
@@ -60,15 +64,23 @@ def _make(make: Callable[[], Iterable[Any]], write_end: int) -> None:
         for descriptor in (0, 1, 2):
             os.dup2(null, descriptor)
         with open(write_end, "wb") as pipe:
-            for item in make():
-                data = pickle.dumps(item)
-                pipe.write(_LENGTH.pack(len(data)) + data)
-                pipe.flush()
+            try:
+                for item in make():
+                    _write(pipe, item)
+                    pipe.flush()
+            except Exception as error:
+                # Told by the one who waits: nobody sees what is raised here.
+                _write(pipe, Ended(f"asking the driver failed: {type(error).__name__}: {error}"))
             pipe.write(_LENGTH.pack(0))
         status = 0
     finally:
         # Not sys.exit(): the clean-up of the process that was forked is not ours to do.
         os._exit(status)
+
+
+def _write(pipe: Any, item: object) -> None:
+    data = pickle.dumps(item)
+    pipe.write(_LENGTH.pack(len(data)) + data)
 
 
 def _read(pipe: Any, size: int, patience_s: float) -> bytes:
