@@ -68,7 +68,7 @@ def _make(make: Callable[[], Iterable[Any]], write_end: int) -> None:
                 for item in make():
                     _write(pipe, item)
                     pipe.flush()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001
                 # Told by the one who waits: nobody sees what is raised here.
                 _write(pipe, Ended(f"asking the driver failed: {type(error).__name__}: {error}"))
             pipe.write(_LENGTH.pack(0))
