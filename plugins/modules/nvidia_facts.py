@@ -26,7 +26,8 @@ options:
       - A name with V(!) in front is left out; where only such names are given, the rest of V(all)
         is gathered. A name that is given without V(!) too is gathered, so V(!all) is V(min) alone.
       - V(min) is the driver, the device nodes and what each GPU is, without what changes by the
-        second. It costs 8 NVML calls for each GPU and 5 for each MIG device.
+        second. It costs 8 NVML calls for each GPU; for one in MIG mode 8 more, and 5 for each MIG
+        device.
       - V(devices) is more of each GPU that changes with a reconfiguration at most. 4 NVML calls for
         each GPU.
       - V(status) is what each GPU does now, and its settings. 20 NVML calls for each GPU.

@@ -54,6 +54,10 @@ class DriverUnavailable(NvidiaDockerError):
     """NVML can't be used: no library, no loaded driver, or the two disagree."""
 
 
+class DriverMismatch(DriverUnavailable):
+    """The driver's libraries and its loaded kernel module are of different versions."""
+
+
 class UnmetRequirement(NvidiaDockerError):
     """The image demands more than this host's driver offers."""
 

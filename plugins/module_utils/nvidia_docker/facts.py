@@ -214,6 +214,8 @@ class HostFacts:
 
     gathered: tuple[str, ...]
     host: Host
+    libraries_match: bool | None
+    """Whether the driver's libraries are of the version of the loaded kernel module."""
     kernel: KernelFacts
     device_nodes: tuple[DeviceNode, ...]
     devices: dict[str, DeviceFacts]

@@ -33,7 +33,7 @@ class Finding:
 
 def findings(facts: HostFacts) -> tuple[Finding, ...]:
     """Return what is wrong, worst first; of GPUs and services that were looked at."""
-    found = [*_host(facts.host), *_kernel(facts), *_services(facts)]
+    found = [*_driver(facts), *_host(facts.host), *_kernel(facts), *_services(facts)]
     for device in facts.host.devices:
         found += _mig(device)
         condition = facts.devices.get(device.uuid, DeviceFacts()).condition
@@ -48,25 +48,29 @@ def state(gpu: str, found: tuple[Finding, ...]) -> str:
     return next((one for one in (CRITICAL, WARNING) if one in severities), OK)
 
 
-def _host(host: Host) -> Iterator[Finding]:
-    driver = host.driver
-    if driver.version and driver.module_version and driver.version != driver.module_version:
+def _driver(facts: HostFacts) -> Iterator[Finding]:
+    driver, reason = facts.host.driver, facts.host.reason
+    if facts.libraries_match is False:
+        libraries = f"of version {driver.version}" if driver.version else "of another version"
         yield Finding(
             "driver_mismatch",
             CRITICAL,
             None,
-            f"the driver's libraries are {driver.version}, its loaded kernel module is "
-            f"{driver.module_version}",
+            f"the loaded kernel module is {driver.module_version or 'unknown'}, the driver's "
+            f"libraries are {libraries}",
             "reboot the host, or stop what uses the GPUs and load the module again",
         )
-    if host.reason is not None and not host.unreadable:
+    elif reason is not None and not facts.host.unreadable:
         yield Finding(
             "driver_unusable",
             CRITICAL,
             None,
-            f"no GPU can be used: {host.reason}",
+            f"no GPU can be used: {reason}",
             "follow the reason, and look at 'dmesg | grep NVRM' on the host",
         )
+
+
+def _host(host: Host) -> Iterator[Finding]:
     for one in host.unreadable:
         yield Finding(
             "gpu_unreadable",

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..errors import NvidiaDockerError
+from ..errors import DriverMismatch, NvidiaDockerError
 from ..facts import (
     DeviceFacts,
     DeviceNode,
@@ -33,6 +33,14 @@ if TYPE_CHECKING:
 
 _MOST_SILENT = 2
 """After so many GPUs that make the driver hang, no more are asked."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Unusable:
+    """NVML can't be used, for this reason."""
+
+    reason: str
+    mismatch: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +80,7 @@ def gather(subsets: Collection[str], patience_s: float, root: Path = Path("/")) 
     return HostFacts(
         gathered=tuple(subsets),
         host=host,
+        libraries_match=_libraries_match(told),
         kernel=KernelFacts(
             kernel.module_kind(root), kernel.modules(root), kernel.nouveau_is_loaded(root)
         ),
@@ -79,6 +88,13 @@ def gather(subsets: Collection[str], patience_s: float, root: Path = Path("/")) 
         devices={one.device.uuid: told.facts(one) for one in told.read.values()},
         services=_services(root, nodes) if "health" in subsets else None,
     )
+
+
+def _libraries_match(told: _Told) -> bool | None:
+    if told.mismatch:
+        return False
+    versions = (told.driver.version, told.driver.module_version)
+    return None if None in versions else versions[0] == versions[1]
 
 
 def _services(root: Path, nodes: tuple[DeviceNode, ...]) -> Services:
@@ -99,6 +115,7 @@ class _Told:
         self.unreadable: dict[int, UnreadableDevice] = {}
         self.connected: dict[int, _Connected] = {}
         self.reason: str | None = None
+        self.mismatch = False
         self._kernel_gpus = kernel.gpus(root)
 
     def take(self, item: object) -> None:
@@ -116,8 +133,9 @@ class _Told:
             self.asking = None
         elif isinstance(item, _Connected):
             self.connected[item.index] = item
-        else:
-            self.reason = str(item)
+        elif isinstance(item, _Unusable):
+            self.reason = item.reason
+            self.mismatch = item.mismatch
 
     def give_up(self, index: int, reason: str) -> None:
         # NVML counts in the order of PCI bus ids.
@@ -125,6 +143,10 @@ class _Told:
         bus_id = self._kernel_gpus[index].pci_bus_id if known else None
         self.unreadable[index] = UnreadableDevice(index, bus_id, reason)
         self.asking = None
+
+    def give_up_the_rest(self, reason: str) -> None:
+        for index in {*range(self.count)} - {*self.read, *self.unreadable}:
+            self.give_up(index, reason)
 
     def facts(self, one: _Read) -> DeviceFacts:
         connected = self.connected.get(one.device.index)
@@ -151,15 +173,15 @@ def _ask_driver(subsets: Collection[str], patience_s: float, root: Path) -> _Tol
         except (bounded.Silent, bounded.Ended) as error:
             said = str(error) or f"NVML has not answered for {patience_s:g} s"
         if told.asking is None:
-            if not told.read:
+            if not done:
                 told.reason = f"{said}: look at 'dmesg | grep NVRM' and reboot the host"
+            told.give_up_the_rest(f"not asked: {said}")
             return told
         silent.append(told.asking)
         told.give_up(told.asking, f"{said}, asked about this GPU")
         if len(silent) == _MOST_SILENT:
             hung = " and ".join(map(str, silent))
-            for index in {*range(told.count)} - {*told.read, *told.unreadable}:
-                told.give_up(index, f"not asked, as NVML did not answer about GPUs {hung}")
+            told.give_up_the_rest(f"not asked, as NVML did not answer about GPUs {hung}")
             return told
 
 
@@ -180,7 +202,7 @@ def _answers(
             if "topology" in subsets:
                 yield from _connected([gpu for gpu in gpus if gpu.index not in silent])
     except NvidiaDockerError as error:
-        yield str(error)
+        yield _Unusable(str(error), isinstance(error, DriverMismatch))
 
 
 def _read(

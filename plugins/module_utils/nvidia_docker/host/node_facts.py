@@ -10,7 +10,8 @@ import stat
 from pathlib import Path
 
 from ..facts import DeviceNode
-from ..model import CONTROL_NODES, Host
+from ..model import CONTROL_NODES, Host, device_node
+from . import kernel
 from .device_nodes import DeviceNodes
 
 
@@ -23,6 +24,7 @@ def read(root: Path, host: Host) -> tuple[DeviceNode, ...]:
     for device in host.devices:
         paths += device.device_nodes
         paths += [path for mig in device.mig_devices for path in mig.device_nodes]
+    paths += [device_node(gpu.minor_number) for gpu in kernel.gpus(root)]
     nodes = DeviceNodes(root)
     return tuple(
         _describe(root, nodes, path) for path in dict.fromkeys((*paths, *host.missing_nodes))

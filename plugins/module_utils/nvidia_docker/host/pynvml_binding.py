@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
-from ..errors import DriverUnavailable
+from ..errors import DriverMismatch, DriverUnavailable
 
 INSTALLED_COPY = Path("/usr/local/lib/nvidia-docker/current/nvidia_docker/_vendor/pynvml.py")
 """The programs' byte-compiled copy, for a collection that was not built with its own."""
@@ -38,7 +38,9 @@ def opened() -> Iterator[ModuleType]:
         try:
             binding.nvmlInit()
         except binding.NVMLError as error:
-            raise DriverUnavailable(_why(binding, error)) from None
+            mismatch = error.value == binding.NVML_ERROR_LIB_RM_VERSION_MISMATCH
+            kind = DriverMismatch if mismatch else DriverUnavailable
+            raise kind(_why(binding, error)) from None
         _open.append(binding)
         try:
             yield binding

@@ -23,8 +23,6 @@ _NOT_TOLD = ("ecc_enabled", "ecc_pending", "pcie_max_width")
 def render(facts: HostFacts) -> dict[str, Any]:
     """Return the value of ``ansible_nvidia``, which JSON can carry."""
     host = facts.host
-    driver = host.driver
-    known = driver.version is not None and driver.module_version is not None
     found: tuple[Finding, ...] = ()
     if facts.services is not None:
         # Here, as the default subset does without it and its imports.
@@ -36,9 +34,9 @@ def render(facts: HostFacts) -> dict[str, Any]:
         "count": len(host.devices),
         "reason": host.reason,
         "driver": {
-            **vars(driver),
+            **vars(host.driver),
             "module_kind": facts.kernel.module_kind,
-            "libraries_match": driver.version == driver.module_version if known else None,
+            "libraries_match": facts.libraries_match,
         },
         "kernel_modules": list(facts.kernel.modules),
         "nouveau_loaded": facts.kernel.nouveau_loaded,

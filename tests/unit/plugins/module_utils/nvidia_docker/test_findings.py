@@ -59,6 +59,7 @@ def well(host) -> HostFacts:
     return HostFacts(
         gathered=("min", "health"),
         host=host,
+        libraries_match=True,
         kernel=KernelFacts("open", ("nvidia",), False),
         device_nodes=(),
         devices={device.uuid: DeviceFacts(condition=WELL) for device in host.devices},
@@ -186,9 +187,11 @@ def test_a_host(change, wanted, well) -> None:
 
 
 def test_a_driver_of_two_versions(well) -> None:
-    driver = dataclasses.replace(well.host.driver, module_version="375.20")
-    facts = dataclasses.replace(well, host=dataclasses.replace(well.host, driver=driver))
+    """One finding, also where NVML does not start because of it."""
+    facts = dataclasses.replace(well, libraries_match=False)
     assert told(facts) == [("driver_mismatch", "critical", None)]
+    host = dataclasses.replace(well.host, reason="different versions", devices=())
+    assert told(dataclasses.replace(facts, host=host)) == [("driver_mismatch", "critical", None)]
 
 
 @pytest.mark.parametrize(

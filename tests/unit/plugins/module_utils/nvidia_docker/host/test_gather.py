@@ -1,12 +1,18 @@
 # Copyright (c) 2026 the gpufleet.nvidia authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""host/gather.py and render/facts.py: the real pynvml on the simulated driver, well and sick."""
+"""host/gather.py and render/facts.py: the real pynvml on the simulated driver, well and sick.
+
+REWRITE_GOLDEN=1 in the environment writes down the facts as they are now; look at every changed
+line.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -108,8 +114,7 @@ def test_golden(name, gathering: Gathering) -> None:
         group.write_text(f"0::/system.slice/docker-{CONTAINER}.scope\n")
     all_facts, *each = gathering.facts(name, ["all"], *(["!all", subset] for subset in SUBSETS))
     golden = GOLDEN / f"{name}.json"
-    if os.environ.get("REWRITE_GOLDEN"):
-        golden.parent.mkdir(exist_ok=True)
+    if "REWRITE_GOLDEN" in os.environ:
         golden.write_text(json.dumps(all_facts, indent=1) + "\n")
     assert all_facts == json.loads(golden.read_text())
     assert dict(zip(SUBSETS, each)) == {subset: part(all_facts, subset) for subset in SUBSETS}
@@ -187,6 +192,18 @@ def test_what_subsets_cost(gathering: Gathering, machine_file) -> None:
     told = {subset: cost - counted["min"] for subset, cost in counted.items() if subset != "min"}
     assert {"min": counted["min"], **told} == dict(COSTS)
     assert counted["devices"] <= 12
+
+
+def test_what_mig_devices_cost(gathering: Gathering, machine_file) -> None:
+    """Beyond what a GPU costs: a question for each place where there can be one, five for each."""
+    machine = machine_file("a100_mig")
+    gathering.facts(machine, ["min"])
+    calls = gathering.calls()
+    gpus, migs = len(machine["gpus"]), len(machine["gpus"][1]["migs"])
+    places = calls.pop("nvmlDeviceGetMigDeviceHandleByIndex")
+    assert places == 7
+    of_gpus = sum(count for name, count in calls.items() if name.startswith("nvmlDevice"))
+    assert of_gpus == 1 + 8 * gpus + 1 + 5 * migs
 
 
 def test_costs_are_documented() -> None:
@@ -316,7 +333,8 @@ def test_a_driver_of_another_version_than_its_module(gathering: Gathering, machi
     (facts,) = gathering.facts(machine, ["health"])
     assert "different versions" in facts["reason"]
     assert facts["driver"]["module_version"] == "375.39"
-    assert [one["id"] for one in facts["findings"]] == ["driver_unusable"]
+    assert facts["driver"]["libraries_match"] is False
+    assert [one["id"] for one in facts["findings"]] == ["driver_mismatch"]
 
 
 def test_half_a_gpu(gathering: Gathering, machine_file) -> None:
@@ -345,6 +363,57 @@ def test_a_gpu_that_fell_off_the_bus_is_not_well(gathering: Gathering, machine_f
     (facts,) = gathering.facts(machine, ["health"])
     assert [one["index"] for one in facts["unreadable"]] == [1]
     assert "GPU is lost" in facts["unreadable"][0]["reason"]
+
+
+NEWER = (
+    *("nvmlDeviceGetFieldValues", "nvmlDeviceGetNumGpuCores", "nvmlDeviceGetGpuFabricInfo"),
+    *("nvmlDeviceGetP2PStatus", "nvmlDeviceGetComputeRunningProcesses_v3"),
+    *("nvmlDeviceGetCurrentClocksThrottleReasons", "nvmlDeviceGetNvLinkState"),
+)
+
+
+def test_a_driver_without_newer_functions_costs_their_fields_only(
+    machine_file, kernel_of, tmp_path
+) -> None:
+    """Their names are edited out of its library."""
+    machine = machine_file("hgx_sick")
+    kernel_of(tmp_path / "root", machine)
+    command = [sys.executable, str(MACHINES.parent / "simulated_gpu.py"), "build", "--no-nodes"]
+    place = ["--machine", str(MACHINES / "hgx_sick.json"), "--prefix", str(tmp_path)]
+    built = subprocess.run([*command, *place], check=True, capture_output=True, text=True)
+    library = Path(built.stdout.strip())
+    content = library.read_bytes()
+    for name in NEWER:
+        assert name.encode() + b"\0" in content
+        content = content.replace(name.encode() + b"\0", name[:-1].encode() + b"?\0")
+    library.write_bytes(content)
+    asked = {"root": str(tmp_path / "root"), "subsets": [["all"]], "patience_s": 20}
+    done = subprocess.run(
+        [sys.executable, "-c", GATHER],
+        check=True,
+        input=json.dumps({**asked, "calls": str(tmp_path / "calls")}).encode(),
+        capture_output=True,
+        env={
+            **os.environ,
+            "LD_LIBRARY_PATH": str(tmp_path / "lib"),
+            "PYTHONPATH": str(REPOSITORY / ".dev"),
+        },
+    )
+    (facts,) = json.loads(done.stdout)
+    golden = json.loads((GOLDEN / "hgx_sick.json").read_text())
+    gpu, before = facts["devices"][3], golden["devices"][3]
+    assert (facts["count"], facts["unreadable"]) == (8, [])
+    unknown = {name for name in before if gpu[name] is None and before[name] is not None}
+    assert unknown == {
+        *("cuda_cores", "ecc_enabled", "ecc_pending", "power_limit_default_milliwatts"),
+        *("power_limit_min_milliwatts", "power_limit_max_milliwatts"),
+    }
+    assert gpu["processes"] == before["processes"]
+    assert gpu["topology"]["nvlink"] is None
+    assert gpu["topology"]["peers"][0] == {**before["topology"]["peers"][0], "p2p": None}
+    assert gpu["status"]["temperature_celsius"] == before["status"]["temperature_celsius"]
+    assert (gpu["status"]["throttle_reasons"], gpu["health"]["fabric_state"]) == (None, None)
+    assert gpu["health"]["errors"] == []
 
 
 def test_mig_that_is_being_reconfigured(gathering: Gathering, machine_file) -> None:
