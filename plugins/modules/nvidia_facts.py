@@ -33,8 +33,8 @@ options:
       - V(status) is what each GPU does now, and its settings. 20 NVML calls for each GPU.
       - V(processes) is who uses each GPU, with the container. 4 NVML calls at most for each
         GPU and MIG device, one for each process, and one file of C(/proc) for each process.
-      - V(topology) is NVLink and how GPUs reach each other. 2 NVML calls for each pair of GPUs and 2
-        for each NVLink.
+      - V(topology) is NVLink and how GPUs reach each other. 2 NVML calls for each pair of GPUs, one
+        for each NVLink and 2 for each GPU.
       - V(health) is memory errors, temperatures, container toolkit, Docker and fabric manager, and
         the findings from them. 7 NVML calls for each GPU, one question to the Docker engine, and up
         to two other programs that are started for their version.

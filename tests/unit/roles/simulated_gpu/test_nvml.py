@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import ModuleType
@@ -35,7 +38,7 @@ QUESTIONS: list[tuple[str, str, Callable[..., Any]]] = [
     ("mem_total", "nvmlDeviceGetMemoryInfo", lambda ask, gpu: ask(gpu, 0x02000028).total),
     ("pcie_gen", "nvmlDeviceGetMaxPcieLinkGeneration", lambda ask, gpu: ask(gpu)),
     ("pcie_width", "nvmlDeviceGetMaxPcieLinkWidth", lambda ask, gpu: ask(gpu)),
-    ("pcie_width", "nvmlDeviceGetCurrPcieLinkWidth", lambda ask, gpu: ask(gpu)),
+    ("pcie_width_now", "nvmlDeviceGetCurrPcieLinkWidth", lambda ask, gpu: ask(gpu)),
     ("pcie_tx_kbs", "nvmlDeviceGetPcieThroughput", lambda ask, gpu: ask(gpu, 0)),
     ("pcie_rx_kbs", "nvmlDeviceGetPcieThroughput", lambda ask, gpu: ask(gpu, 1)),
     ("sm_clock", "nvmlDeviceGetClockInfo", lambda ask, gpu: ask(gpu, 1)),
@@ -92,6 +95,7 @@ def expected(value: Any) -> Any:
 
 def test_fields(binding: ModuleType, machine: dict[str, Any]) -> None:
     for index, gpu in enumerate(machine["gpus"]):
+        gpu = {"pcie_width_now": gpu.get("pcie_width"), **gpu}
         handle = binding.nvmlDeviceGetHandleByIndex(index)
         answers, told = {}, {}
         for place, (field, name, how) in enumerate(QUESTIONS):
@@ -282,3 +286,29 @@ def test_mig(nvml: ModuleType, driver: Any, read: Any) -> None:
         busy = nvml.nvmlDeviceGetMigDeviceHandleByIndex(parent, 1)
         process = nvml.nvmlDeviceGetComputeRunningProcesses(busy)[0]
         assert (process.pid, process.gpuInstanceId, process.computeInstanceId) == (31044, 3, 0)
+
+
+COUNTED = """
+import ctypes, sys
+nvml = ctypes.CDLL(sys.argv[1])
+nvml.nvmlInit_v2()
+count = ctypes.c_uint()
+nvml.nvmlDeviceGetCount_v2(ctypes.byref(count))
+nvml.nvmlDeviceGetCount(ctypes.byref(count))
+"""
+
+
+def test_calls_are_counted_as_the_program_makes_them(driver: Any, read: Any, tmp_path: Any) -> None:
+    """What the library calls in itself is no call; nvmlInit_v2 calls nvmlInitWithFlags."""
+    driver.show(read("zoo5"))
+    calls = tmp_path / "calls"
+    subprocess.run(
+        [sys.executable, "-c", COUNTED, str(driver.library)],
+        check=True,
+        env={**os.environ, "SIMULATED_GPU_CALLS": str(calls)},
+    )
+    assert calls.read_text().split() == [
+        "nvmlInit_v2",
+        "nvmlDeviceGetCount_v2",
+        "nvmlDeviceGetCount",
+    ]
