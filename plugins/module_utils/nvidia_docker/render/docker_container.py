@@ -15,32 +15,37 @@ import posixpath
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ..container_labels import (
+    GPUS_LABEL,
+    INJECTION_LABEL,
+    LABEL_PREFIX,
+    NAMED,
+    SHARING_LABEL,
+    join_uuids,
+    split_uuids,
+)
 from ..errors import InvalidInput
 from ..injection import Injection, Mount
 from ..selection import Selected
 
-LABEL_PREFIX = "io.gpufleet.nvidia."
-GPUS_LABEL = LABEL_PREFIX + "gpus"
-"""UUIDs, sorted, joined by commas; empty: none."""
-INJECTION_LABEL = LABEL_PREFIX + "injection"
-"""Digest of all that is injected."""
-
 Options = dict[str, Any]
 
 
-def options(injection: Injection, devices: Iterable[Selected]) -> Options:
+def options(injection: Injection, devices: Iterable[Selected], sharing: str = NAMED) -> Options:
     """Return the options that give a container this injection, with the labels that record it.
 
-    ``devices`` are those that the injection was planned for.
+    ``devices`` are those that the injection was planned for, ``sharing`` is one of
+    container_labels.py.
     """
     return {
         "devices": list(injection.device_nodes),
         "mounts": [_mount(mount) for mount in injection.mounts],
         "env": dict(injection.environment),
         "labels": {
-            # Sorted: that GPUs are numbered anew at reboot does not change what a container has.
-            GPUS_LABEL: ",".join(sorted(device.uuid for device in devices)),
+            GPUS_LABEL: join_uuids([device.uuid for device in devices]),
             INJECTION_LABEL: _digest(injection),
+            # Always: an image that was made from a container brings that one's labels.
+            SHARING_LABEL: sharing,
         },
     }
 
@@ -76,13 +81,14 @@ def differences(current: Mapping[str, str], planned: Mapping[str, str]) -> tuple
     """
     if INJECTION_LABEL not in current:
         return ("not made by nvidia_container",)
-    had, gets = (
-        set(filter(None, one.get(GPUS_LABEL, "").split(","))) for one in (current, planned)
-    )
+    had, gets = (set(split_uuids(one.get(GPUS_LABEL, ""))) for one in (current, planned))
     found = [f"{uuid} removed" for uuid in sorted(had - gets)]
     found += [f"{uuid} added" for uuid in sorted(gets - had)]
     if not found and current[INJECTION_LABEL] != planned[INJECTION_LABEL]:
         found.append("device nodes, mounts or environment changed")
+    was, becomes = (one.get(SHARING_LABEL, NAMED) for one in (current, planned))
+    if was != becomes:
+        found.append(f"sharing {was} -> {becomes}")
     return tuple(found)
 
 

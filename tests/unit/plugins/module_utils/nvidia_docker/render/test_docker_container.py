@@ -57,6 +57,28 @@ def test_a_mig_device_is_recorded_by_its_own_uuid(host: Host) -> None:
     ]
 
 
+@pytest.mark.parametrize("sharing", ["named", "exclusive", "shared"])
+def test_sharing_is_always_recorded(sharing: str) -> None:
+    """Else a container would have that of the container that its image was made from."""
+    found = docker_container.options(Injection(), (), sharing)
+    assert found["labels"]["io.gpufleet.nvidia.sharing"] == sharing
+
+
+SHARINGS = [
+    ("named", "exclusive", ("sharing named -> exclusive",)),
+    ("exclusive", "shared", ("sharing exclusive -> shared",)),
+    ("shared", "shared", ()),
+]
+
+
+@pytest.mark.parametrize(("was", "becomes", "difference"), SHARINGS)
+def test_another_sharing_is_a_difference(
+    was: str, becomes: str, difference: tuple[str, ...]
+) -> None:
+    had, gets = (docker_container.options(Injection(), (), one) for one in (was, becomes))
+    assert docker_container.differences(had["labels"], gets["labels"]) == difference
+
+
 def test_environment_is_given(host: Host) -> None:
     injection = Injection(environment=(("NVIDIA_X", "1"),))
     found = docker_container.options(injection, ())
