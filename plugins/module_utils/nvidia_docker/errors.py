@@ -35,6 +35,14 @@ class UnknownDevice(InvalidInput):
         )
 
 
+class GpusInUse(NvidiaDockerError):
+    """Fewer GPUs are free than were asked for."""
+
+
+class LeaseError(NvidiaDockerError):
+    """The record of GPUs that are about to be used can't be read or written."""
+
+
 class MissingDeviceNode(NvidiaDockerError):
     """A device node that a container needs is not in /dev, or not the driver's."""
 
