@@ -15,6 +15,7 @@ from ..errors import DriverUnavailable, NvidiaDockerError
 from ..model import (
     CONTROL_NODES,
     REQUIRED_CONTROL_NODES,
+    ComputeProcess,
     Device,
     DeviceDetails,
     DeviceStatus,
@@ -153,6 +154,21 @@ def sample(host: Host) -> tuple[DeviceStatus, ...]:
         return ()
     with nvml.session() as session:
         return tuple(_status(session.device(device)) for device in host.devices)
+
+
+def compute_processes(host: Host) -> dict[str, tuple[ComputeProcess, ...] | None]:
+    """Return what computes on each GPU or, in MIG mode, on each MIG device, by UUID; ``None``: it
+    does not tell. Raises DriverUnavailable if NVML can't be used any more.
+    """
+    uuids: list[str] = []
+    for device in host.devices:
+        # Of a GPU in MIG mode NVML lists the processes of all its MIG devices.
+        parts = device.mig_devices if device.mig_enabled else (device,)
+        uuids += [part.uuid for part in parts]
+    if not uuids:
+        return {}
+    with nvml.session() as session:
+        return {uuid: session.compute_processes(uuid) for uuid in uuids}
 
 
 @contextmanager

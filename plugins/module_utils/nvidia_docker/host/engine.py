@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..container_labels import GPUS_LABEL, INJECTION_LABEL, SHARING_LABEL
 from ..errors import DockerError, DriverVolumeError, InvalidInput, NotInstalled
 from ..requirement import Image
 from . import process
@@ -20,7 +21,13 @@ from .docker import Docker
 PLUGIN_SOCKETS = Path("/run/docker/plugins")
 """Where the engine looks for the sockets of volume drivers (Docker's plugin API)."""
 
+_LABELS = (GPUS_LABEL, INJECTION_LABEL, SHARING_LABEL)
 _CONTAINER = '{"image":{{json .Image}},"labels":{{json .Config.Labels}},"pid":{{.State.Pid}}}'
+_LISTED = (
+    '{"id":{{json .ID}},"name":{{json .Names}},"status":{{json .State}},"labels":{'
+    + ",".join(f'"{one}":{{{{json (.Label "{one}")}}}}' for one in _LABELS)
+    + "}}"
+)
 _NO_ENGINE = ("cannot connect to the docker daemon", "failed to connect to the docker api")
 
 
@@ -33,6 +40,18 @@ class Container:
     labels: Mapping[str, str]
     pid: int
     """Of its first process, as the host sees it; 0 if it does not run."""
+
+
+@dataclass(frozen=True)
+class ListedContainer:
+    """A container as the engine lists it."""
+
+    id: str
+    name: str
+    status: str
+    """``created``, ``running``, ``paused``, ``restarting``, ``removing``, ``exited``, ``dead``."""
+    labels: Mapping[str, str]
+    """Ours, those that it has."""
 
 
 class Engine:
@@ -62,6 +81,34 @@ class Engine:
             return None
         told = json.loads(output)
         return Container(told["image"], told["labels"] or {}, told["pid"])
+
+    def containers(self) -> tuple[ListedContainer, ...]:
+        """Return every container, running or not, in the order of names."""
+        output = self._ask("ps", "--all", "--no-trunc", "--format", _LISTED)
+        told = [json.loads(line) for line in output.splitlines()]
+        listed = [
+            ListedContainer(
+                one["id"],
+                # Links of other containers are listed as names with a slash.
+                next((name for name in one["name"].split(",") if "/" not in name), one["name"]),
+                one["status"],
+                {key: value for key, value in one["labels"].items() if value},
+            )
+            for one in told
+        ]
+        return tuple(sorted(listed, key=lambda one: one.name))
+
+    def pids(self, identifiers: Sequence[str]) -> dict[str, int]:
+        """Return the first process of each container, by identifier; 0 of one that does not run.
+
+        One that was removed meanwhile is left out.
+        """
+        found: dict[str, int] = {}
+        for identifier in identifiers:
+            output = self._inspect("container", "{{.State.Pid}}", identifier)
+            if output is not None:
+                found[identifier] = int(output)
+        return found
 
     def mounts(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
         """Return each container, running or not, with the volumes and directories it mounts."""

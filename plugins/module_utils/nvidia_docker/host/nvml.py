@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
-from ..model import Device, DeviceStatus, LinkType, sysfs_pci_bus_id
+from ..model import ComputeProcess, Device, DeviceStatus, LinkType, sysfs_pci_bus_id
 from . import nvml_status, pynvml_binding
 from .nvml_asker import Asker, NvmlError
 
@@ -79,6 +79,12 @@ class Nvml:
     def device(self, device: Device) -> NvmlDevice:
         """The GPU of that UUID, whatever its index is by now."""
         return NvmlDevice(self._ask, device.index, device.uuid)
+
+    def compute_processes(self, uuid: str) -> tuple[ComputeProcess, ...] | None:
+        """What computes on a GPU or MIG device; ``None`` also for any other refusal."""
+        ask = self._ask.lenient()
+        handle = ask.value(f"handle of {uuid}", "nvmlDeviceGetHandleByUUID", uuid)
+        return None if handle is None else nvml_status.processes(ask, handle)
 
 
 class NvmlDevice:

@@ -62,11 +62,12 @@ def read(ask: Asker, handle: Any) -> DeviceStatus:
         l1_ecc_errors=ecc_errors(nvml.NVML_MEMORY_LOCATION_L1_CACHE),
         l2_ecc_errors=ecc_errors(nvml.NVML_MEMORY_LOCATION_L2_CACHE),
         memory_ecc_errors=ecc_errors(nvml.NVML_MEMORY_LOCATION_DEVICE_MEMORY),
-        processes=_processes(ask, handle),
+        processes=processes(ask, handle),
     )
 
 
-def _processes(ask: Asker, handle: Any) -> tuple[ComputeProcess, ...] | None:
+def processes(ask: Asker, handle: Any) -> tuple[ComputeProcess, ...] | None:
+    """Return what computes on the GPU or MIG device of this handle."""
     for name in _LISTS:
         found = ask.value("processes", name, handle)
         if found is not None:

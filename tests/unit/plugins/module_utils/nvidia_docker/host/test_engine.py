@@ -19,6 +19,7 @@ from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.erro
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host.engine import (
     Container,
     Engine,
+    ListedContainer,
     require_volume_driver,
 )
 
@@ -150,3 +151,26 @@ def test_mounts_of_every_container(client: Client) -> None:
     client.says('{"name":"a","mounts":"nvidia_driver_375.26,/data"}\n{"name":"b","mounts":""}\n')
     assert Engine(SOCKET).mounts() == (("a", ("nvidia_driver_375.26", "/data")), ("b", ("",)))
     assert client.calls[0].startswith("--host unix:///run/docker.sock ps --all --no-trunc ")
+
+
+LISTED = """\
+{"id":"b2","name":"web","status":"exited","labels":{"io.gpufleet.nvidia.gpus":"","l":""}}
+{"id":"a1","name":"web/db,db","status":"running","labels":{"io.gpufleet.nvidia.gpus":"GPU-a,GPU-b"}}
+"""
+
+
+def test_every_container_with_its_labels(client: Client) -> None:
+    """A label that it does not have is listed empty; a link of another one is no name."""
+    client.says(LISTED)
+    assert Engine(SOCKET).containers() == (
+        ListedContainer("a1", "db", "running", {"io.gpufleet.nvidia.gpus": "GPU-a,GPU-b"}),
+        ListedContainer("b2", "web", "exited", {}),
+    )
+    assert client.calls[0].startswith("--host unix:///run/docker.sock ps --all --no-trunc ")
+
+
+def test_processes_of_containers(client: Client) -> None:
+    client.says("7\n")
+    assert Engine(SOCKET).pids(["a1"]) == {"a1": 7}
+    client.says(errors="Error: No such container: a1\n", status=1)
+    assert Engine(SOCKET).pids(["a1"]) == {}
