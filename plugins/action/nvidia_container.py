@@ -27,9 +27,13 @@ PLANNED = (
     "platform",
     "pull",
     "recreate",
+    "shared",
     "state",
 )
-"""Options that the plan on the host needs; all but ``gpus`` are docker_container's too."""
+"""Options that the plan on the host needs."""
+
+OURS = ("gpus", "shared")
+"""Those of them that docker_container does not have."""
 
 _PULL = {True: "always", False: "missing"}
 """docker_container's older names."""
@@ -70,11 +74,16 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         try:
             merged = merge(options, plan)
         except (NvidiaDockerError, TypeError) as error:
-            return _failure(str(error))
-        result: dict[str, Any] = self._execute_module(
-            module_name=CONTAINER, module_args=merged, task_vars=task_vars
-        )
-        return join(plan, result)
+            result = _failure(str(error))
+        else:
+            made: dict[str, Any] = self._execute_module(
+                module_name=CONTAINER, module_args=merged, task_vars=task_vars
+            )
+            result = join(plan, made)
+        # From now on the container's labels tell which GPUs are its own, if it was made.
+        if plan.get("lease"):
+            self._low_level_execute_command(self._connection._shell.remove(plan["lease"]))
+        return result
 
 
 def planned(options: dict[str, Any]) -> dict[str, Any]:
@@ -91,7 +100,7 @@ def merge(options: dict[str, Any], plan: dict[str, Any]) -> dict[str, Any]:
     Raises NvidiaDockerError if the user's options are at odds with the plan, TypeError if they are
     of another type than docker_container's.
     """
-    merged = {key: value for key, value in options.items() if key != "gpus"}
+    merged = {key: value for key, value in options.items() if key not in OURS}
     if "options" in plan:
         for key, read in _MERGED.items():
             if key in merged:

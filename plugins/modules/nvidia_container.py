@@ -35,10 +35,26 @@ options:
       - V(all) or a list of identifiers, each an index, a UUID or the start of one, a PCI bus id, or
         GPU index and MIG index as in V(0:1). Quote the last ones, YAML reads some as numbers.
       - A GPU in MIG mode stands for all its MIG devices.
+      - "A number alone, not in a list: so many GPUs, for this container exclusively. They are chosen
+        in NVML order from those that no other container of this module has, running or not, and
+        that no process computes on. What the container has already it keeps. Where fewer are free
+        the task fails and says who uses them."
+      - A number counts GPUs that offer what the image demands. On a host whose GPUs are all in MIG mode it
+        counts MIG devices, elsewhere it passes over those that are in MIG mode.
+      - GPUs that are named are given whoever uses them. They are not free for a number then, unless
+        O(shared=true).
       - V(none), or an empty list, injects nothing and needs no driver.
-    type: list
-    elements: str
-    default: [all]
+    type: raw
+    default: all
+  shared:
+    description:
+      - The GPUs of this container may be used by others too, for example as it watches them only.
+      - They stay free for a number in O(gpus) of other tasks, as long as the container computes nothing on
+        them.
+      - With a number, GPUs are chosen of which no container that is not shared has one, those with the
+        fewest shared containers first.
+    type: bool
+    default: false
   name:
     description:
       - Name of the container.
@@ -118,8 +134,17 @@ notes:
   - Defaults set with C(module_defaults) for M(community.docker.docker_container) or its action group do
     not apply; set them for this module or for C(group/gpufleet.nvidia.nvidia).
   - Each task runs two modules on the host, the plan and M(community.docker.docker_container).
+  - A container keeps its exclusive GPUs until it is removed, as it can be started at any time. A batch
+    job gives them back when it ends with C(cleanup=true) and C(detach=false), or C(auto_remove=true).
+  - "From the choice until the container is made a lease holds the GPUs: a file in
+    C(/run/nvidia-docker/leases), written under a lock, so that of two plays at once none gets the
+    other's GPUs. So a number in O(gpus) needs root. The lease of a play that was killed expires after
+    ten minutes. Check mode writes none."
+  - Containers that were not made by this module, and those of another engine, are seen by their
+    compute processes only.
 seealso:
   - module: community.docker.docker_container
+  - module: gpufleet.nvidia.nvidia_container_info
   - module: gpufleet.nvidia.nvidia_facts
 """
 
@@ -144,6 +169,19 @@ EXAMPLES = r"""
     gpus: GPU-836c0c09-9f0d-5f33-b1b5-1b4a8f2d7c00
     command: [python3, train.py]
     detach: false
+
+- name: Train on two GPUs that nobody else uses
+  gpufleet.nvidia.nvidia_container:
+    name: trainer
+    image: registry.example.com/trainer:5
+    gpus: 2
+
+- name: Watch all GPUs, which stay free for others
+  gpufleet.nvidia.nvidia_container:
+    name: exporter
+    image: registry.example.com/exporter:3
+    gpus: all
+    shared: true
 
 - name: Give a MIG device to a notebook
   gpufleet.nvidia.nvidia_container:
@@ -173,6 +211,13 @@ nvidia:
       elements: str
       returned: always
       sample: [GPU-836c0c09-9f0d-5f33-b1b5-1b4a8f2d7c00]
+    sharing:
+      description:
+        - V(exclusive) if the GPUs were asked for by number, V(shared) with O(shared=true), else
+          V(named).
+      type: str
+      returned: always
+      sample: named
     devices:
       description: Device nodes.
       type: list
@@ -204,13 +249,14 @@ nvidia:
 
 import importlib.util
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback
 
-from ..module_utils.nvidia_docker import image_environment, injection, requirement
+from ..module_utils.nvidia_docker import allocation, image_environment, injection, requirement
+from ..module_utils.nvidia_docker.allocation import Wanted
+from ..module_utils.nvidia_docker.container_labels import EXCLUSIVE, NAMED, SHARED
 from ..module_utils.nvidia_docker.errors import (
     DockerError,
     DriverUnavailable,
@@ -220,6 +266,8 @@ from ..module_utils.nvidia_docker.errors import (
 )
 from ..module_utils.nvidia_docker.host import discovery, volume_users
 from ..module_utils.nvidia_docker.host.engine import Container, Engine, require_volume_driver
+from ..module_utils.nvidia_docker.host.gpu_choice import GpuChoice
+from ..module_utils.nvidia_docker.host.leases import Leases
 from ..module_utils.nvidia_docker.injection import STABLE_NAME, Injection
 from ..module_utils.nvidia_docker.model import Host
 from ..module_utils.nvidia_docker.render import docker_container
@@ -227,7 +275,8 @@ from ..module_utils.nvidia_docker.requirement import Image
 from ..module_utils.nvidia_docker.selection import ALL, NONE, Selected, select
 
 ARGUMENT_SPEC = {
-    "gpus": {"type": "list", "elements": "str", "default": [ALL]},
+    "gpus": {"type": "raw", "default": ALL},
+    "shared": {"type": "bool", "default": False},
     "name": {"type": "str", "required": True},
     "image": {"type": "str"},
     "state": {
@@ -254,6 +303,7 @@ class Given:
     host: Host | None
     devices: tuple[Selected, ...]
     injection: Injection
+    sharing: str
 
     @property
     def driver(self) -> str | None:
@@ -264,7 +314,8 @@ def plan(parameters: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Return what the action needs to run docker_container.
 
     ``options``: of docker_container, to be merged with the user's; ``overrides``: to replace the
-    user's. Raises NvidiaDockerError; nothing but a pulled image is changed then.
+    user's; ``lease``: a file to be deleted when docker_container has ended, or None. Raises
+    NvidiaDockerError; nothing but a pulled image is changed then.
     """
     _require_requests()
     engine = Engine(parameters["docker_host"])
@@ -276,12 +327,39 @@ def plan(parameters: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     reference = parameters["image"] or (container.image if container else None)
     if reference is None:
         raise InvalidInput(f"there is no container {parameters['name']!r} yet: give its 'image'")
-    given = _give(parameters["gpus"])
-    image, pulled = _image(engine, reference, parameters, check_mode)
+    wanted = allocation.read(parameters["gpus"])
+    host = _host(wanted)
+    image = engine.image(reference)
+    choice = _choice(host, wanted, engine, parameters)
+    devices = choice.look(image) if choice else _named(host, wanted)
+    sharing = _sharing(wanted, devices, parameters["shared"])
+    # What is in the way is told before the image is pulled.
+    given = _give(host, devices, sharing)
+    image, pulled = _pulled(engine, reference, image, parameters, check_mode)
+    if choice is None or check_mode:
+        return {**_plan(given, container, image, pulled, wanted, check_mode), "lease": None}
+    devices, lease = choice.take(image)
+    try:
+        given = _give(host, devices, sharing)
+        planned = _plan(given, container, image, pulled, wanted, check_mode)
+    except NvidiaDockerError:
+        choice.leases.end(lease)
+        raise
+    return {**planned, "lease": str(lease)}
+
+
+def _plan(
+    given: Given,
+    container: Container | None,
+    image: Image | None,
+    pulled: bool,
+    wanted: Wanted,
+    check_mode: bool,
+) -> dict[str, Any]:
     if image and given.host:
         requirement.check(image, given.host, given.devices)
     injected = image_environment.complete(given.injection, image) if image else given.injection
-    options = docker_container.options(injected, given.devices)
+    options = docker_container.options(injected, given.devices, given.sharing)
     overrides: dict[str, Any] = {} if check_mode else {"pull": "never"}
     found: tuple[str, ...] = ()
     if container:
@@ -296,13 +374,14 @@ def plan(parameters: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         "overrides": overrides,
         "nvidia": {
             "gpus": [device.uuid for device in given.devices],
+            "sharing": given.sharing,
             "devices": given.injection.device_nodes,
             "volume": next((mount.volume for mount in given.injection.mounts), None),
             "driver": given.driver,
             "requirements": "met" if image else "not checked: image not present",
             "differences": found,
         },
-        "warnings": _unreadable(given.host, parameters["gpus"]),
+        "warnings": _unreadable(given.host, wanted),
     }
 
 
@@ -315,18 +394,45 @@ def _require_requests() -> None:
         )
 
 
-def _give(gpus: Sequence[str]) -> Given:
-    if not gpus or tuple(gpus) == (NONE,):
-        return Given(None, (), Injection())
+def _host(wanted: Wanted) -> Host | None:
+    """Return this host, None if no GPU is wanted."""
+    if wanted in ((), (NONE,)):
+        return None
     host = discovery.discover()
     discovery.require_driver(host)
-    devices = select(host, gpus)
+    if not host.devices:
+        told = str(wanted) if isinstance(wanted, int) else ", ".join(wanted)
+        raise DriverUnavailable(f"gpus: {told}: no GPU to give: {host.reason}")
+    return host
+
+
+def _choice(
+    host: Host | None, wanted: Wanted, engine: Engine, parameters: dict[str, Any]
+) -> GpuChoice | None:
+    if host is None or not isinstance(wanted, int):
+        return None
+    return GpuChoice(host, engine, Leases(), parameters["name"], wanted, parameters["shared"])
+
+
+def _named(host: Host | None, wanted: Wanted) -> tuple[Selected, ...]:
+    if host is None or isinstance(wanted, int):
+        return ()
+    return select(host, wanted)
+
+
+def _sharing(wanted: Wanted, devices: tuple[Selected, ...], shared: bool) -> str:
     if not devices:
-        raise DriverUnavailable(f"gpus: {', '.join(gpus)}: no GPU to give: {host.reason}")
+        return NAMED
+    return SHARED if shared else EXCLUSIVE if isinstance(wanted, int) else NAMED
+
+
+def _give(host: Host | None, devices: tuple[Selected, ...], sharing: str) -> Given:
+    if host is None:
+        return Given(None, (), Injection(), sharing)
     planned = injection.plan(host, devices, STABLE_NAME)
     for mount in planned.mounts:
         require_volume_driver(mount.volume_driver)
-    return Given(host, devices, planned)
+    return Given(host, devices, planned, sharing)
 
 
 def _outdated(container: Container, driver: str | None) -> tuple[str, ...]:
@@ -337,11 +443,15 @@ def _outdated(container: Container, driver: str | None) -> tuple[str, ...]:
     return (f"driver {mounted} -> {driver}",)
 
 
-def _image(
-    engine: Engine, reference: str, parameters: dict[str, Any], check_mode: bool
+def _pulled(
+    engine: Engine,
+    reference: str,
+    image: Image | None,
+    parameters: dict[str, Any],
+    check_mode: bool,
 ) -> tuple[Image | None, bool]:
     """Return the image, None if it is not there in check mode, and whether it was pulled anew."""
-    image, policy = engine.image(reference), parameters["pull"]
+    policy = parameters["pull"]
     if image is None and policy == "never":
         raise DockerError(
             f"image {reference} is not on this host, and 'pull' is never: load it first"
@@ -353,8 +463,8 @@ def _image(
     return engine.image(reference), engine.image_id(reference) != before
 
 
-def _unreadable(host: Host | None, gpus: Sequence[str]) -> list[str]:
-    if host is None or ALL not in gpus:
+def _unreadable(host: Host | None, wanted: Wanted) -> list[str]:
+    if host is None or isinstance(wanted, int) or ALL not in wanted:
         return []
     return [f"GPU {one.known_as} can't be given: {one.reason}" for one in host.unreadable]
 

@@ -52,13 +52,13 @@ class GpuChoice:
             return devices, self.leases.write(self.container, uuids)
 
     def _unfit(self, image: Image) -> dict[str, str]:
-        """Return why the image can't run on a GPU, by UUID, if there are others on which it can."""
+        """Return by UUID the GPUs that the image can't run on, if there are others that it can."""
         units = units_of(self.host)
         found = {}
         for unit in units:
             try:
                 requirement.check(image, self.host, (unit,))
-            except UnmetRequirement as error:
-                found[unit.uuid] = f"is not what the image demands: {error}"
+            except UnmetRequirement:
+                found[unit.uuid] = f"does not offer what image {image.reference} demands"
         # What no GPU offers is told better by the check of them all.
         return found if len(found) < len(units) else {}

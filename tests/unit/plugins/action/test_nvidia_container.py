@@ -38,12 +38,12 @@ def test_ansible_lint_does_not_try_options_on_the_module() -> None:
     ("given", "sent"), [(True, "always"), (False, "missing"), ("never", "never")]
 )
 def test_what_is_sent_to_the_plan(given: object, sent: str) -> None:
-    options = {"name": "c", "gpus": [0], "pull": given, "env": {"SECRET": "x"}}
-    assert action.planned(options) == {"name": "c", "gpus": [0], "pull": sent}
+    options = {"name": "c", "gpus": 2, "shared": True, "pull": given, "env": {"SECRET": "x"}}
+    assert action.planned(options) == {"name": "c", "gpus": 2, "shared": True, "pull": sent}
 
 
-def test_gpus_are_not_sent_to_docker_container() -> None:
-    merged = action.merge({"name": "c", "gpus": [0]}, plan())
+def test_what_is_ours_is_not_sent_to_docker_container() -> None:
+    merged = action.merge({"name": "c", "gpus": [0], "shared": True}, plan())
     assert merged == {
         "name": "c",
         "devices": OURS["devices"],

@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker import injection
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.errors import (
     DockerError,
+    DriverUnavailable,
     InvalidInput,
 )
 from ansible_collections.gpufleet.nvidia.plugins.modules import nvidia_container as module
@@ -103,6 +104,7 @@ def test_without_gpus_no_driver_is_needed(machine: Machine) -> None:
     assert found == module.plan(parameters(gpus=["none"]), False)
     assert found["nvidia"] == {
         "gpus": [],
+        "sharing": "named",
         "devices": (),
         "volume": None,
         "driver": None,
@@ -119,9 +121,38 @@ def test_programs_in_the_container_find_the_driver_volume(
     machine.has("image", '{"Env":["PATH=/opt/bin","LD_LIBRARY_PATH=/usr/local/nvidia/lib64"]}')
     assert module.plan(parameters(), False)["options"]["env"] == {}
     mounted = injection.driver_volume(injection.STABLE_NAME)
-    monkeypatch.setattr(module, "_give", lambda gpus: module.Given(None, (), mounted))
+    given = module.Given(None, (), mounted, "named")
+    monkeypatch.setattr(module, "_give", lambda host, devices, sharing: given)
     found = module.plan(parameters(), False)
     assert found["options"]["env"] == {"PATH": "/usr/local/nvidia/bin:/opt/bin"}
+
+
+SHARINGS = [
+    (2, False, ("d",), "exclusive"),
+    (2, True, ("d",), "shared"),
+    (("0",), False, ("d",), "named"),
+    (("0",), True, ("d",), "shared"),
+    (("none",), True, (), "named"),
+]
+
+
+@pytest.mark.parametrize(("wanted", "shared", "devices", "expected"), SHARINGS)
+def test_how_gpus_are_asked_for_says_how_they_are_shared(
+    wanted: module.Wanted, shared: bool, devices: tuple[Any, ...], expected: str
+) -> None:
+    assert module._sharing(wanted, devices, shared) == expected
+
+
+def test_what_is_no_gpu_is_told_before_anything_else_is_asked(machine: Machine) -> None:
+    with pytest.raises(InvalidInput, match="gpus: 0 asks for no GPU"):
+        module.plan(parameters(gpus=0), False)
+    assert machine.calls == ["container inspect"]
+
+
+def test_without_a_driver_there_is_nothing_to_count(machine: Machine) -> None:
+    machine.has("image", "{}")
+    with pytest.raises(DriverUnavailable):
+        module.plan(parameters(gpus=2), False)
 
 
 def test_a_container_that_differs_is_recreated(machine: Machine) -> None:
