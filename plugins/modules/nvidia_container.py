@@ -43,7 +43,8 @@ options:
         counts MIG devices, elsewhere it passes over those that are in MIG mode.
       - GPUs that are named are given whoever uses them. They are not free for a number then, unless
         O(shared=true).
-      - V(none), or an empty list, injects nothing and needs no driver.
+      - V(none), or an empty list, injects nothing and needs no driver. V(0) is refused, as it may be meant
+        as an index.
     type: raw
     default: all
   shared:
@@ -330,7 +331,9 @@ def plan(parameters: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     wanted = allocation.read(parameters["gpus"])
     host = _host(wanted)
     image = engine.image(reference)
-    choice = _choice(host, wanted, engine, parameters)
+    # docker_container takes a container's identifier for its name.
+    name = container.name if container else parameters["name"]
+    choice = _choice(host, wanted, engine, name, parameters["shared"])
     devices = choice.look(image) if choice else _named(host, wanted)
     sharing = _sharing(wanted, devices, parameters["shared"])
     # What is in the way is told before the image is pulled.
@@ -407,11 +410,11 @@ def _host(wanted: Wanted) -> Host | None:
 
 
 def _choice(
-    host: Host | None, wanted: Wanted, engine: Engine, parameters: dict[str, Any]
+    host: Host | None, wanted: Wanted, engine: Engine, name: str, shared: bool
 ) -> GpuChoice | None:
     if host is None or not isinstance(wanted, int):
         return None
-    return GpuChoice(host, engine, Leases(), parameters["name"], wanted, parameters["shared"])
+    return GpuChoice(host, engine, Leases(), name, wanted, shared)
 
 
 def _named(host: Host | None, wanted: Wanted) -> tuple[Selected, ...]:

@@ -9,11 +9,15 @@ import json
 import shlex
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from ansible_collections.gpufleet.nvidia.plugins.modules import nvidia_container_info
 
 IMAGE = "gpufleet/cuda:8.0"
+FOLDER = Path(__file__).resolve().parents[2] / ".build" / "demo"
 LEASES = "/run/nvidia-docker/leases"
 Ask = Callable[..., dict[str, Any]]
 
@@ -66,6 +70,19 @@ def usage(on_controller) -> Callable[[], dict[str, Any]]:
     return run
 
 
+@pytest.fixture
+def examples(on_controller) -> Callable[[], str]:
+    """Run the examples of nvidia_container_info, and return what is printed."""
+
+    def run() -> str:
+        tasks = yaml.safe_load(nvidia_container_info.EXAMPLES)
+        play = [{"hosts": "gpus", "gather_facts": False, "tasks": tasks}]
+        (FOLDER / "examples.yml").write_text(json.dumps(play))
+        return on_controller("ansible-playbook -i inventory examples.yml").stdout
+
+    return run
+
+
 @pytest.fixture(scope="module")
 def uuids(facts) -> list[str]:
     return [device["uuid"] for device in facts()["devices"]]
@@ -96,6 +113,8 @@ def test_a_choice_is_kept_and_grows_and_shrinks(container, uuids, on_host) -> No
     assert inside == set(grown["nvidia"]["devices"])
     shrunk = container("trainer", 1)
     assert (shrunk["changed"], given(shrunk)) == (True, uuids[:1])
+    identifier = on_host("docker inspect --format '{{.Id}}' trainer").stdout.strip()
+    assert not container(identifier, 1)["changed"]
     assert leased(on_host) == []
 
 
@@ -207,9 +226,10 @@ def test_shared_containers_leave_gpus_free(container, uuids, usage) -> None:
 
 
 def test_info_tells_what_is_stale_and_what_is_gone(
-    container, uuids, usage, machine, on_host
+    container, uuids, usage, machine, examples
 ) -> None:
-    """After another driver was loaded, and after GPUs were taken out."""
+    """After another driver was loaded, and after GPUs were taken out. The module's examples restart
+    what is stale."""
     container("trainer", 2)
     before = usage()["containers"][0]
     assert (before["name"], before["status"], before["gpus"]) == (
@@ -225,7 +245,7 @@ def test_info_tells_what_is_stale_and_what_is_gone(
         before["driver"],
         True,
     )
-    on_host("docker restart --time 0 trainer")
+    assert "5 GPUs are free" not in examples()
     assert usage()["containers"][0]["stale"] is False
     machine("single")
     told = usage()

@@ -53,10 +53,17 @@ def _the_container_stays(on_host) -> Iterator[None]:
 
 def test_an_unknown_gpu(refused) -> None:
     """The sentence names it and what the host has."""
-    message = refused("nvidia_container", f"{CONTAINER} gpus=99")
+    message = refused("nvidia_container", f"{CONTAINER} gpus=99,0")
     assert message.startswith(
         "invalid device: 99: it names no device of this host; this host has 0"
     )
+
+
+def test_more_gpus_than_there_are(refused) -> None:
+    """A number alone is not an index."""
+    message = refused("nvidia_container", f"{CONTAINER} gpus=99")
+    assert message.startswith("99 GPUs asked for, ")
+    assert message.endswith(", this host has 5")
 
 
 def test_an_image_that_needs_a_newer_cuda(refused, newer_image) -> None:

@@ -22,7 +22,10 @@ PLUGIN_SOCKETS = Path("/run/docker/plugins")
 """Where the engine looks for the sockets of volume drivers (Docker's plugin API)."""
 
 _LABELS = (GPUS_LABEL, INJECTION_LABEL, SHARING_LABEL)
-_CONTAINER = '{"image":{{json .Image}},"labels":{{json .Config.Labels}},"pid":{{.State.Pid}}}'
+_CONTAINER = (
+    '{"name":{{json .Name}},"image":{{json .Image}},"labels":{{json .Config.Labels}},'
+    '"pid":{{.State.Pid}}}'
+)
 _LISTED = (
     '{"id":{{json .ID}},"name":{{json .Names}},"status":{{json .State}},"labels":{'
     + ",".join(f'"{one}":{{{{json (.Label "{one}")}}}}' for one in _LABELS)
@@ -35,6 +38,7 @@ _NO_ENGINE = ("cannot connect to the docker daemon", "failed to connect to the d
 class Container:
     """A container as the engine has it."""
 
+    name: str
     image: str
     """Identifier, ``sha256:…``."""
     labels: Mapping[str, str]
@@ -80,7 +84,8 @@ class Engine:
         if output is None:
             return None
         told = json.loads(output)
-        return Container(told["image"], told["labels"] or {}, told["pid"])
+        name = told["name"].removeprefix("/")
+        return Container(name, told["image"], told["labels"] or {}, told["pid"])
 
     def containers(self) -> tuple[ListedContainer, ...]:
         """Return every container, running or not, in the order of names."""

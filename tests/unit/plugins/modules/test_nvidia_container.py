@@ -13,7 +13,6 @@ import pytest
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker import injection
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.errors import (
     DockerError,
-    DriverUnavailable,
     InvalidInput,
 )
 from ansible_collections.gpufleet.nvidia.plugins.modules import nvidia_container as module
@@ -74,7 +73,14 @@ def parameters(**more: Any) -> dict[str, Any]:
     return {**defaults, "name": "c", "image": "i", "gpus": ["none"], **more}
 
 
-OLD_CONTAINER = '{"image":"sha256:ab","labels":{"io.gpufleet.nvidia.gpus":"GPU-a"},"pid":0}'
+OLD_CONTAINER = json.dumps(
+    {
+        "name": "/c",
+        "image": "sha256:ab",
+        "labels": {"io.gpufleet.nvidia.gpus": "GPU-a"},
+        "pid": 0,
+    }
+)
 
 
 def test_absent_needs_no_plan(machine: Machine) -> None:
@@ -149,12 +155,6 @@ def test_what_is_no_gpu_is_told_before_anything_else_is_asked(machine: Machine) 
     assert machine.calls == ["container inspect"]
 
 
-def test_without_a_driver_there_is_nothing_to_count(machine: Machine) -> None:
-    machine.has("image", "{}")
-    with pytest.raises(DriverUnavailable):
-        module.plan(parameters(gpus=2), False)
-
-
 def test_a_container_that_differs_is_recreated(machine: Machine) -> None:
     machine.has("image", "{}")
     machine.has("container", OLD_CONTAINER)
@@ -166,7 +166,7 @@ def test_a_container_that_differs_is_recreated(machine: Machine) -> None:
 def test_a_container_that_does_not_differ_is_kept(machine: Machine) -> None:
     machine.has("image", "{}")
     labels = module.plan(parameters(), False)["options"]["labels"]
-    machine.has("container", json.dumps({"image": "sha256:ab", "labels": labels, "pid": 0}))
+    machine.has("container", json.dumps({**json.loads(OLD_CONTAINER), "labels": labels}))
     found = module.plan(parameters(image=None), False)
     assert found["overrides"] == {"pull": "never"}
     assert not machine.pulled
@@ -191,7 +191,7 @@ def test_a_container_that_runs_on_an_older_drivers_files_is_outdated(
 ) -> None:
     """One that does not run gets the right files when it starts."""
     monkeypatch.setattr(module.volume_users, "mounted_version", lambda pid: mounted)
-    assert module._outdated(module.Container("sha256:ab", {}, pid), driver) == expected
+    assert module._outdated(module.Container("c", "sha256:ab", {}, pid), driver) == expected
 
 
 def test_no_container_and_no_image_is_one_sentence(machine: Machine) -> None:

@@ -53,15 +53,15 @@ def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Client:
 
 
 def test_a_container_is_its_image_and_labels(client: Client) -> None:
-    client.says('{"image":"sha256:ab","labels":{"a":"b"},"pid":7}\n')
-    assert Engine(SOCKET).container("c") == Container("sha256:ab", {"a": "b"}, 7)
+    client.says('{"name":"/c","image":"sha256:ab","labels":{"a":"b"},"pid":7}\n')
+    assert Engine(SOCKET).container("c") == Container("c", "sha256:ab", {"a": "b"}, 7)
     assert client.calls[0].startswith("--host unix:///run/docker.sock container inspect ")
     assert client.calls[0].endswith(" -- c")
 
 
 def test_a_container_without_labels(client: Client) -> None:
-    client.says('{"image":"sha256:ab","labels":null,"pid":0}\n')
-    assert Engine(SOCKET).container("c") == Container("sha256:ab", {}, 0)
+    client.says('{"name":"/c","image":"sha256:ab","labels":null,"pid":0}\n')
+    assert Engine(SOCKET).container("c") == Container("c", "sha256:ab", {}, 0)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,61 @@
+# Copyright (c) 2026 the gpufleet.nvidia authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is returned, and what is refused. The docker client here is a script."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.errors import (
+    DockerError,
+    InvalidInput,
+)
+from ansible_collections.gpufleet.nvidia.plugins.modules import nvidia_container_info as module
+
+SOCKET = "unix:///run/docker.sock"
+LISTED = (
+    '{"id":"a1","name":"trainer","status":"exited","labels":{"io.gpufleet.nvidia.gpus":"GPU-a",'
+    '"io.gpufleet.nvidia.injection":"0","io.gpufleet.nvidia.sharing":"exclusive"}}'
+)
+
+
+@pytest.fixture
+def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The docker client."""
+    program = tmp_path / "docker"
+    program.write_text(f"#!/bin/sh\necho '{LISTED}'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    return program
+
+
+@pytest.mark.usefixtures("client")
+def test_the_containers_as_plain_data() -> None:
+    """On a machine that does not have that GPU, with or without a driver."""
+    found = module.look(SOCKET)
+    assert set(found) == {"containers", "gpus", "driver", "reason"}
+    assert found["containers"] == (
+        {
+            "name": "trainer",
+            "id": "a1",
+            "status": "exited",
+            "gpus": ("GPU-a",),
+            "gone": ("GPU-a",),
+            "sharing": "exclusive",
+            "driver": None,
+            "stale": False,
+        },
+    )
+
+
+def test_what_docker_says_is_passed_on(client: Path) -> None:
+    client.write_text("#!/bin/sh\necho 'permission denied' >&2\nexit 1\n")
+    with pytest.raises(DockerError, match=r"^permission denied$"):
+        module.look(SOCKET)
+
+
+def test_the_engine_of_another_machine_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="docker_host"):
+        module.look("tcp://10.0.0.1:2375")
