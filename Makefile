@@ -36,7 +36,7 @@ test-faults: ## Kill, starve and race what makes driver volumes (root)
 bench: venv ## Measure beside baselines, all or SUBJECTS=driver_volume
 	@.venv/bin/python tests/bench/run.py $(SUBJECTS)
 
-conformance: ## Replay recordings of nvidia-docker 1.0.1 (RECORDINGS=folder: others)
+conformance: ## Replay recordings of nvidia-docker 1.0.1 and nvidia-ctk (RECORDINGS=folder: others)
 	@RECORDINGS='$(RECORDINGS)' tests/tools/test.sh conformance
 
 test-fuzz: ## Attack the plugin's HTTP server; GPUFLEET_FUZZ=100000 for long

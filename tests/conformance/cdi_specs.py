@@ -130,6 +130,17 @@ def recordings(folder: Path) -> tuple[Recording, ...]:
     return tuple(found)
 
 
+def is_recorded(folder: Path) -> bool:
+    """Whether a folder has recordings of nvidia-ctk, in the list of its index.json."""
+    try:
+        listed = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(listed, list) and all(
+        isinstance(one, list) and len(one) == 5 for one in listed
+    )
+
+
 def compare(folder: Path = DEFAULT) -> Iterator[tuple[Recording, list[str], int]]:
     """Yield each recording with the lines that differ, and how many lines are equal."""
     every = recordings(folder)

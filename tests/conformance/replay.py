@@ -1,10 +1,12 @@
 # Copyright (c) 2026 the gpufleet.nvidia authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Replays recordings of nvidia-docker 1.0.1 with our command and running plugin (make conformance).
+"""Replays recordings of nvidia-docker 1.0.1 with our command and running plugin, and compares our
+CDI specifications with those that nvidia-ctk wrote (make conformance).
 
 replay.py [--counts FILE] [--differences FILE] [FOLDER]: the status is 1 if something differs
-without a row in the table of what is fixed on purpose, or a row is not met.
+without a row in the table of what is fixed on purpose, or a row is not met. A folder has either
+kind of recordings, or both.
 """
 
 from __future__ import annotations
@@ -20,11 +22,12 @@ import struct
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import cdi_specs
 import fixed_on_purpose
 import recorded_driver
 from compare import Content, Item, changes
@@ -84,6 +87,7 @@ def main(argv: list[str]) -> int:
     finally:
         base.close()
         shutil.rmtree(top)
+    _compare_specifications(options.folder, report)
     if _is_default(options.folder):
         report.check_rows()
         report.check_page(rows)
@@ -92,6 +96,23 @@ def main(argv: list[str]) -> int:
         return 2
     report.close(options)
     return 1 if report.failed else 0
+
+
+def _compare_specifications(folder: Path, report: Report) -> None:
+    default = _is_default(folder)
+    place = cdi_specs.DEFAULT if default else folder
+    if not cdi_specs.is_recorded(place):
+        return
+    table = cdi_specs.rows()
+    used = set()
+    started = time.monotonic()
+    for recording, differing, _equal in cdi_specs.compare(place):
+        left = cdi_specs.unexplained(table, recording, differing)
+        report.add_specification(recording.name, differing, left, time.monotonic() - started)
+        used |= {row for row in table for line in differing if row.explains(recording, line)}
+        started = time.monotonic()
+    if default:
+        report.check_unused(row.reason for row in table if row not in used)
 
 
 def _is_default(folder: Path) -> bool:
@@ -135,11 +156,12 @@ class Report:
         self._total = [0, 0, 0]
         self._different: list[dict[str, Any]] = []
         self._problems = 0
+        self._specifications = 0
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing was compared."""
-        return not self._met
+        return not self._met and not self._specifications
 
     @property
     def failed(self) -> int:
@@ -161,6 +183,26 @@ class Report:
         print(f"{recording:34} {_counted(counts)}  {seconds:5.1f} s", flush=True)
         for place, item in different:
             self._show(place, item)
+
+    def add_specification(
+        self, recording: str, differing: list[str], left: list[str], seconds: float
+    ) -> None:
+        """Count a CDI specification, with the lines that differ and those that no row explains."""
+        kind = _DIFFERENT if left else _FIXED if differing else _EQUAL
+        self._specifications += 1
+        self._total[kind] += 1
+        counts = [int(one == kind) for one in (_EQUAL, _FIXED, _DIFFERENT)]
+        print(f"{recording:34} {_counted(counts)}  {seconds:5.1f} s", flush=True)
+        if left:
+            self._different.append({"recording": recording, "item": "CDI", "changes": left})
+            print("    the lines that no row explains; - nvidia-ctk's, + ours:")
+            _print_lines(tuple(left))
+
+    def check_unused(self, reasons: Iterable[str]) -> None:
+        """Report rows of the table of CDI differences that explain nothing."""
+        for reason in reasons:
+            print(f"a row of {cdi_specs.TABLE.name} explains nothing: {reason}")
+            self._problems += 1
 
     def skip(self, recording: str) -> None:
         """Say that nothing replays a recording yet."""

@@ -15,6 +15,8 @@ ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "tests" / "conformance"))
 
 import cdi_specs  # noqa: E402
+import fixed_on_purpose  # noqa: E402
+import replay  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -71,3 +73,35 @@ def test_another_specification_would_be_noticed(tmp_path, old, new, line) -> Non
     ((recording, differing, _equal), *_rest) = cdi_specs.compare(tmp_path)
     left = cdi_specs.unexplained(table, recording, differing)
     assert [one for one in left if line in one], left
+
+
+@pytest.mark.parametrize(
+    ("text", "recorded"),
+    [
+        ('[["t4-flat", "t4", "cdi generate", 0, 1]]', True),
+        ('{"cli": 1}', False),
+        ('[["t4-flat", "t4"]]', False),
+        ("no JSON", False),
+        (None, False),
+    ],
+)
+def test_make_conformance_knows_a_folder_of_nvidia_ctk(tmp_path, text, recorded) -> None:
+    if text is not None:
+        (tmp_path / "index.json").write_text(text)
+    assert cdi_specs.is_recorded(tmp_path) is recorded
+
+
+def test_make_conformance_counts_each_specification(capsys) -> None:
+    """Equal, explained, and one with a line that no row explains: only that fails."""
+    report = replay.Report(fixed_on_purpose.Table(()), foreign=True)
+    assert report.is_empty
+    report.add_specification("equal", [], [], 0)
+    report.add_specification("explained", ["+ group 44"], [], 0)
+    assert (report.is_empty, report.failed) == (False, 0)
+    report.add_specification("other", ["+ group 44", "- node /dev/x"], ["- node /dev/x"], 0)
+    assert report.failed == 1
+    report.check_unused(["a reason"])
+    assert report.failed == 2
+    printed = capsys.readouterr().out
+    assert "- node /dev/x" in printed
+    assert "+ group 44" not in printed
