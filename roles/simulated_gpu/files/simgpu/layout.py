@@ -12,7 +12,11 @@ PROGRAM = Path("/usr/local/lib/simulated-gpu")
 COMMAND = Path("/usr/local/sbin/simulated-gpu")
 MACHINE = Path("/etc/simulated-gpu.json")
 UNIT = Path("/etc/systemd/system/simulated-gpu.service")
-PLUGIN_DROP_IN = Path("/etc/systemd/system/nvidia-docker-plugin.service.d/simulated-gpu.conf")
+DROP_INS = tuple(
+    Path(f"/etc/systemd/system/{unit}.service.d/simulated-gpu.conf")
+    for unit in ("nvidia-docker-plugin", "nvidia-docker-cdi")
+)
+"""For units that read what the driver says in /proc."""
 STATE = Path("/var/lib/simulated-gpu")
 MANIFEST = STATE / "manifest.json"
 LOCK = Path("/run/simulated-gpu.lock")

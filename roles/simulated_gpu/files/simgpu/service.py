@@ -15,7 +15,7 @@ from .machine import SimulationError
 _UNIT = f"""\
 [Unit]
 Description=Simulated NVIDIA driver: device nodes and kernel files
-Before=docker.service containerd.service nvidia-docker-plugin.service nvidia-persistenced.service
+Before=docker.service containerd.service nvidia-docker-plugin.service nvidia-docker-cdi.service nvidia-persistenced.service
 
 [Service]
 Type=oneshot
@@ -26,7 +26,7 @@ ExecStart={layout.COMMAND} up
 WantedBy=multi-user.target
 """
 # Some versions of systemd give a sandbox a /proc of its own, without what covers the host's.
-_PLUGIN_DROP_IN = """\
+_DROP_IN = """\
 [Service]
 BindReadOnlyPaths=-/proc/driver
 """
@@ -36,7 +36,7 @@ _ENABLED = layout.UNIT.parent / "multi-user.target.wants" / layout.UNIT.name
 def is_installed() -> bool:
     return (
         holds(layout.UNIT, _UNIT)
-        and holds(layout.PLUGIN_DROP_IN, _PLUGIN_DROP_IN)
+        and all(holds(path, _DROP_IN) for path in layout.DROP_INS)
         and _ENABLED.is_symlink()
     )
 
@@ -44,8 +44,9 @@ def is_installed() -> bool:
 def install() -> None:
     """Enabled by hand, so that it works in an image that is being made, where no systemd runs."""
     _ENABLED.parent.mkdir(parents=True, exist_ok=True)
-    layout.PLUGIN_DROP_IN.parent.mkdir(exist_ok=True)
-    replace_text(layout.PLUGIN_DROP_IN, _PLUGIN_DROP_IN)
+    for path in layout.DROP_INS:
+        path.parent.mkdir(exist_ok=True)
+        replace_text(path, _DROP_IN)
     replace_text(layout.UNIT, _UNIT)
     _ENABLED.unlink(missing_ok=True)
     _ENABLED.symlink_to(layout.UNIT)
@@ -68,10 +69,11 @@ def remove() -> None:
         _systemctl("stop", layout.UNIT.name)
     _ENABLED.unlink(missing_ok=True)
     layout.UNIT.unlink(missing_ok=True)
-    layout.PLUGIN_DROP_IN.unlink(missing_ok=True)
-    with suppress(OSError):
-        # Not if it holds drop-ins of others.
-        layout.PLUGIN_DROP_IN.parent.rmdir()
+    for path in layout.DROP_INS:
+        path.unlink(missing_ok=True)
+        with suppress(OSError):
+            # Not if it holds drop-ins of others.
+            path.parent.rmdir()
     if _running():
         _systemctl("daemon-reload")
 
