@@ -97,6 +97,14 @@ options:
       - Directory that holds the driver as C(/) does on an ordinary host.
     type: path
     default: /
+  units:
+    description:
+      - systemd units that keep the specification true after this run, by their names
+        C(nvidia-docker-cdi.service), C(nvidia-docker-cdi-nodes.service), C(nvidia-docker-cdi.path) and
+        C(nvidia-docker-cdi.timer). All four, or none.
+      - The role P(gpufleet.nvidia.nvidia_cdi#role) gives and starts them.
+      - V(absent) removes them if this is given; the texts do not matter then.
+    type: dict
 notes:
   - Docker 26 ignores the groups that a specification adds. Containers that do not run as root need RV(groups)
     for the DRM nodes.
@@ -145,6 +153,16 @@ driver_version:
   returned: O(state=present) or O(state=verified)
   type: str
   sample: 550.163.01
+units_changed:
+  description: Whether units were written that systemd has not read yet.
+  returned: O(state=present)
+  type: bool
+removed_units:
+  description: Names of the units that were removed.
+  returned: O(state=absent)
+  type: list
+  elements: str
+  sample: [nvidia-docker-cdi.service]
 groups:
   description: Numbers of the host's groups that a container needs for all device nodes if it does not run
     as root.
@@ -181,39 +199,32 @@ problems:
       another device"]
 """
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.nvidia_docker import cdi_versions
-from ..module_utils.nvidia_docker.cdi_plan import VERSION_VARIABLE, limited
-from ..module_utils.nvidia_docker.cdi_reader import check_kind, read_text
+from ..module_utils.nvidia_docker.cdi import specification
+from ..module_utils.nvidia_docker.cdi.specification import Options
 from ..module_utils.nvidia_docker.cdi_spec import Spec
 from ..module_utils.nvidia_docker.driver_files import DriverCapability
 from ..module_utils.nvidia_docker.errors import CdiError, NvidiaDockerError
-from ..module_utils.nvidia_docker.host import (
-    cdi_check,
-    cdi_engines,
-    cdi_generator,
-    cdi_store,
-    discovery,
-    driver_volume,
-    volume_store,
-)
-from ..module_utils.nvidia_docker.model import Host
-from ..module_utils.nvidia_docker.render import cdi
+from ..module_utils.nvidia_docker.host import cdi_check, cdi_store, cdi_units, volume_store
+from ..module_utils.nvidia_docker.host.layout import Layout
+from ..module_utils.nvidia_docker.host.owned_file import TextFile
 
 ARGUMENTS: dict[str, Any] = {
     "state": {"type": "str", "choices": ["present", "absent", "verified"], "default": "present"},
     "path": {"type": "path", "default": cdi_store.DEFAULT_PATH},
-    "devices": {"type": "list", "elements": "str", "default": ["all"]},
-    "kind": {"type": "str", "default": "nvidia.com/gpu"},
+    "devices": {"type": "list", "elements": "str", "default": list(specification.ALL)},
+    "kind": {"type": "str", "default": specification.KIND},
     "capabilities": {
         "type": "list",
         "elements": "str",
         "choices": ["all", *(one.value for one in DriverCapability)],
-        "default": ["all"],
+        "default": list(specification.ALL),
     },
     "cdi_version": {"type": "str", "choices": list(cdi_versions.VERSIONS)},
     "toolkit_hooks": {"type": "bool", "default": False},
@@ -224,9 +235,11 @@ ARGUMENTS: dict[str, Any] = {
     },
     "volumes_path": {"type": "path", "default": volume_store.VOLUMES_ROOT},
     "driver_root": {"type": "path", "default": "/"},
+    "units": {"type": "dict"},
 }
 
 Parameters = dict[str, Any]
+Files = tuple[TextFile, ...]
 
 
 class Unverified(CdiError):
@@ -237,99 +250,70 @@ class Unverified(CdiError):
         super().__init__(sentence)
 
 
+def options_of(parameters: Parameters) -> Options:
+    """Return the module's options as the core has them."""
+    given = {one.name: parameters[one.name] for one in fields(Options)}
+    return Options(
+        **{name: tuple(one) if isinstance(one, list) else one for name, one in given.items()}
+    )
+
+
 def present(parameters: Parameters, check_mode: bool) -> dict[str, Any]:
     """Return the module's result after writing the specification, if it is not right."""
-    path = cdi_store.check_path(parameters["path"])
-    before = cdi_store.ours(path)
-    host = discovery.discover()
-    engines = cdi_engines.installed()
-    made, text, dropped = _make(parameters, host, engines)
-    spec = read_text(text)
-    refused = cdi_versions.refusals(spec.version, engines)
-    refused += cdi_store.conflicts(spec, path, parameters["spec_directories"])
-    if refused:
-        raise CdiError(f"can't write {path}: {'; '.join(refused)}")
-    changed = bool(made.volume.differences) or text != before
+    options = options_of(parameters)
+    layout = Layout()
+    units = cdi_units.wanted(layout, parameters["units"])
+    old_units = cdi_units.look(units)
+    prepared = specification.prepare(options)
     if not check_mode:
-        root, driver_root = Path(parameters["volumes_path"]), Path(parameters["driver_root"])
-        if made.volume.differences:
-            driver_volume.create(root, made.version, driver_root)
-        volume_store.refuse_unsafe(made.volume.path.parent)
-        if text != before:
-            cdi_store.write(path, text)
-    left_out = [str(one) for one in made.plan.left_out]
+        specification.write(prepared, options)
+        cdi_units.write(units)
     return {
-        **_described(path, spec, engines),
-        "changed": changed,
-        "groups": made.plan.groups,
-        "left_out": left_out,
-        "dropped": dropped,
-        "diff": _diff(path, before, text),
-        "warnings": [
-            *left_out,
-            *(f"left out: {one}" for one in dropped if not parameters["cdi_version"]),
-            *cdi_store.doubts(path, parameters["spec_directories"]),
+        **_described(prepared.path, prepared.spec, prepared.engines),
+        "changed": prepared.changed or units != old_units,
+        "units_changed": units != old_units,
+        "groups": prepared.made.plan.groups,
+        "left_out": [str(one) for one in prepared.made.plan.left_out],
+        "dropped": prepared.dropped,
+        "diff": [
+            _diff(prepared.path, prepared.before, prepared.text),
+            *_unit_diffs(old_units, units),
         ],
+        "warnings": prepared.warnings,
     }
 
 
 def absent(parameters: Parameters, check_mode: bool) -> dict[str, Any]:
-    """Return the module's result after removing the specification."""
+    """Return the module's result after removing the specification and the units."""
     path = cdi_store.check_path(parameters["path"])
     before = cdi_store.ours(path)
-    if before is not None and not check_mode:
-        cdi_store.remove(path)
-    return {"changed": before is not None, "path": str(path), "diff": _diff(path, before, None)}
+    units = cdi_units.ours(Layout()) if parameters["units"] is not None else ()
+    if not check_mode:
+        cdi_units.remove(units)
+        if before is not None:
+            cdi_store.remove(path)
+    return {
+        "changed": before is not None or bool(units),
+        "path": str(path),
+        "removed_units": [file.path.name for file in units],
+        "diff": [_diff(path, before, None), *_unit_diffs(units, ())],
+    }
 
 
 def verified(parameters: Parameters, check_mode: bool) -> dict[str, Any]:
     """Return the module's result, or raise Unverified with all that is not right."""
     path = Path(parameters["path"])
-    spec = cdi_store.load(path)
-    host = discovery.discover()
-    engines = cdi_engines.installed()
-    problems = list(cdi_check.problems(spec, host, parameters["devices"], engines))
-    problems += cdi_store.conflicts(spec, path, parameters["spec_directories"])
-    if not problems and spec.variable(VERSION_VARIABLE) is not None:
-        problems += _unlike_ours(parameters, host, engines, spec)
-    result = {**_described(path, spec, engines), "changed": False, "problems": problems}
-    if problems:
+    looked = specification.verify(options_of(parameters))
+    result = {
+        **_described(path, looked.spec, looked.engines),
+        "changed": False,
+        "problems": looked.problems,
+    }
+    if looked.problems:
         raise Unverified(
-            f"the CDI specification {path} is not right: {'; '.join(problems)}", result
+            f"the CDI specification {path} is not right: {'; '.join(looked.problems)}", result
         )
     return result
-
-
-def _unlike_ours(
-    parameters: Parameters, host: Host, engines: tuple[Any, ...], spec: Spec
-) -> tuple[str, ...]:
-    made, text, _dropped = _make(parameters, host, engines)
-    found = tuple(
-        f"the driver volume {made.volume.path} is not right: {one}"
-        for one in made.volume.differences
-    )
-    return found + cdi_check.differences(spec, read_text(text))
-
-
-def _make(
-    parameters: Parameters, host: Host, engines: tuple[Any, ...]
-) -> tuple[cdi_generator.Made, str, tuple[str, ...]]:
-    """Return what is to be written, and what the CDI version makes it lack."""
-    check_kind(parameters["kind"])
-    asked = cdi_generator.Asked(
-        kind=parameters["kind"],
-        identifiers=tuple(parameters["devices"]),
-        capabilities=driver_volume.Wanted.of(parameters["capabilities"], "auto").capabilities
-        or frozenset(),
-        toolkit_hooks=parameters["toolkit_hooks"],
-    )
-    made = cdi_generator.make(
-        host, asked, Path(parameters["volumes_path"]), Path(parameters["driver_root"])
-    )
-    demanded = parameters["cdi_version"]
-    most = demanded or cdi_versions.highest_of(engines)
-    plan, dropped = (made.plan, ()) if most is None else limited(made.plan, most)
-    return made, cdi.specification(plan, demanded), dropped
 
 
 def _described(path: Path, spec: Spec, engines: tuple[Any, ...]) -> dict[str, Any]:
@@ -340,6 +324,16 @@ def _described(path: Path, spec: Spec, engines: tuple[Any, ...]) -> dict[str, An
         "driver_version": cdi_check.driver_version(spec),
         "engines": [str(engine) for engine in engines],
     }
+
+
+def _unit_diffs(before: Files, after: Files) -> list[dict[str, str]]:
+    old = {file.path: file.text for file in before}
+    new = {file.path: file.text for file in after}
+    return [
+        _diff(path, old.get(path), new.get(path))
+        for path in {**old, **new}
+        if old.get(path) != new.get(path)
+    ]
 
 
 def _diff(path: Path, before: str | None, after: str | None) -> dict[str, str]:

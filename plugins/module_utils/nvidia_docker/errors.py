@@ -74,6 +74,10 @@ class DriverFilesError(NvidiaDockerError):
     """The driver files of this host can't be found or read."""
 
 
+class UnfinishedUpgrade(DriverFilesError):
+    """The driver files are of another version than the loaded kernel module."""
+
+
 class DriverVolumeError(NvidiaDockerError):
     """A driver volume can't be made, verified or removed."""
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ..driver_files import ALL_CAPABILITIES, DriverCapability, with_implied
 from ..driver_mounts import VolumeFile
-from ..errors import DriverFilesError, DriverVolumeError, InvalidInput
+from ..errors import DriverFilesError, DriverVolumeError, InvalidInput, UnfinishedUpgrade
 from . import manifest as manifests
 from . import volume_store as store
 from .driver_candidates import Candidate, candidates, version_of
@@ -86,7 +86,7 @@ def installed_version(driver_root: Path, loaded: str | None) -> str:
     """Return the version of this machine's driver files, as their names say.
 
     ``loaded`` is that of the loaded kernel module, ``None`` if none is. Raises DriverFilesError if
-    there are no files, or if the module is another driver's.
+    there are no files, UnfinishedUpgrade if the module is another driver's.
     """
     version = version_of(candidates(driver_root))
     if version is None:
@@ -95,7 +95,7 @@ def installed_version(driver_root: Path, loaded: str | None) -> str:
             "libcuda.so.<version> is there; install the driver's libraries and run ldconfig"
         )
     if loaded is not None and version != loaded:
-        raise DriverFilesError(
+        raise UnfinishedUpgrade(
             f"the driver files are of version {version}, but the loaded kernel module is "
             f"{loaded}: reboot, or reload the module, to finish the upgrade"
         )

@@ -16,6 +16,13 @@ HELPERS = ("nvidia-docker-volume-maker", "nvidia-docker-image-reader")
 SOCKETS = (*(f"{name}.socket" for name in HELPERS), "nvidia-docker-plugin.socket")
 """Units that hold the service's sockets; they have to be there before it."""
 UNITS = (*SOCKETS, SERVICE, *(f"{name}@.service" for name in HELPERS))
+CDI_UNITS = (
+    "nvidia-docker-cdi.service",
+    "nvidia-docker-cdi-nodes.service",
+    "nvidia-docker-cdi.path",
+    "nvidia-docker-cdi.timer",
+)
+"""Keep a CDI specification true; not the plugin's, a host may have either without the other."""
 USER = "nvidia-docker"
 """Runs the plugin (v1's name)."""
 PROGRAMS = {
@@ -23,6 +30,7 @@ PROGRAMS = {
     "nvidia-docker-plugin": ("plugin.main", "main", "sys.argv[1:]"),
     "nvidia-docker-volume-maker": ("plugin.helpers", "make_volume", "sys.argv[1:]"),
     "nvidia-docker-image-reader": ("plugin.helpers", "read_image", "sys.argv[1:]"),
+    "nvidia-docker-cdi": ("cdi.main", "main", "sys.argv[1:]"),
 }
 """Name of a program; module of the package and function that it runs, and what that is given."""
 SHARED = (
@@ -65,6 +73,10 @@ class Layout:
     @property
     def units(self) -> tuple[Path, ...]:
         return tuple(self.root / "etc/systemd/system" / name for name in UNITS)
+
+    @property
+    def cdi_units(self) -> tuple[Path, ...]:
+        return tuple(self.root / "etc/systemd/system" / name for name in CDI_UNITS)
 
     @property
     def user(self) -> Path:

@@ -12,7 +12,6 @@ import errno
 import fcntl
 import os
 import re
-import secrets
 import shlex
 import shutil
 import stat
@@ -168,7 +167,7 @@ def locked(store: Path, version: str) -> Iterator[Path]:
 
 def beside(store: Path, version: str) -> Path:
     """Return a new name beside a volume; ``locked`` deletes what has such a name."""
-    return store / f".{version}.{secrets.token_hex(_RANDOM_BYTES)}"
+    return store / f".{version}.{os.urandom(_RANDOM_BYTES).hex()}"
 
 
 def leftovers(store: Path, version: str) -> tuple[Path, ...]:

@@ -72,7 +72,8 @@ def test_absent_says_what_it_would_remove_then_removes_it(tmp_path, ours) -> Non
     again = run(tmp_path, state="absent")
     for result in (checked, done):
         assert (result["changed"], result["path"]) == (True, str(ours))
-        assert (result["diff"]["before"], result["diff"]["after"]) == (text, "")
+        (diff,) = result["diff"]
+        assert (diff["before"], diff["after"]) == (text, "")
     assert again["changed"] is False
 
 
@@ -92,6 +93,7 @@ WRONG = [
     ({"capabilities": ["bogus"]}, "value of capabilities must be one or more of: all, "),
     ({"state": "gone"}, "value of state must be one of: present, absent, verified, "),
     ({"kind": "gpu"}, "'gpu' is no kind of CDI devices"),
+    ({"units": {"nvidia-docker-cdi.service": ""}}, "units: give the text of nvidia-docker-cdi.s"),
     ({"state": "verified"}, "can't read"),
     ({"state": "verified", "path": "/dev/null"}, "its name must end in .json or .yaml"),
 ]
