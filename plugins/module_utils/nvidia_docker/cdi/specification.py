@@ -90,8 +90,9 @@ def prepare(options: Options) -> Prepared:
     path = cdi_store.check_path(options.path)
     before = cdi_store.ours(path)
     asked = options.asked()
+    asked_engines = cdi_engines.Asked()
     host = discovery.discover()
-    engines = cdi_engines.installed()
+    engines = asked_engines.installed()
     made, text, dropped = _make(options, asked, host, engines)
     spec = read_text(text)
     refused = cdi_versions.refusals(spec.version, engines)
@@ -145,8 +146,9 @@ def verify(options: Options) -> Verified:
     """Return what is not true of the specification that is there. Raises NvidiaDockerError."""
     path = Path(options.path)
     spec = cdi_store.load(path)
+    asked_engines = cdi_engines.Asked()
     host = discovery.discover()
-    engines = cdi_engines.installed()
+    engines = asked_engines.installed()
     problems = tuple(cdi_check.problems(spec, host, options.devices, engines))
     problems += cdi_store.conflicts(spec, path, options.spec_directories)
     if not problems and spec.variable(VERSION_VARIABLE) is not None:

@@ -14,18 +14,29 @@ _PROGRAMS = {"docker": "dockerd", "podman": "podman"}
 _VERSION = re.compile(r"version v?([0-9][^\s,]*)")
 
 
-def installed() -> tuple[InstalledEngine, ...]:
-    """Return the engines, as their programs in PATH tell; one that does not tell is left out."""
-    started = []
-    for name, program in _PROGRAMS.items():
-        try:
-            started.append((name, process.start((program, "--version"))))
-        except OSError:
-            continue
-    found = []
-    for name, asked in started:
-        _status, output, _errors = asked.wait()
-        version = _VERSION.search(output)
-        if version is not None:
-            found.append(InstalledEngine(name, version[1]))
-    return tuple(found)
+class Asked:
+    """The programs of the engines, which were started to tell their versions.
+
+    That takes them as long as NVML takes: whoever asks does the rest of its work meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self._started = []
+        for name, program in _PROGRAMS.items():
+            try:
+                self._started.append((name, process.start((program, "--version"))))
+            except OSError:
+                continue
+
+    def installed(self) -> tuple[InstalledEngine, ...]:
+        """Return the engines in PATH; one that does not tell its version is left out.
+
+        To be called once.
+        """
+        found = []
+        for name, asked in self._started:
+            _status, output, _errors = asked.wait()
+            version = _VERSION.search(output)
+            if version is not None:
+                found.append(InstalledEngine(name, version[1]))
+        return tuple(found)

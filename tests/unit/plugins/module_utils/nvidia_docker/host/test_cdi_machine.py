@@ -160,14 +160,14 @@ def test_engines_tell_their_versions(tmp_path, monkeypatch, docker, podman, firs
     program(tmp_path / "dockerd", f"echo '{docker}'")
     program(tmp_path / "podman", f"echo '{podman}'")
     monkeypatch.setenv("PATH", str(tmp_path))
-    found = {engine.name: engine.version for engine in cdi_engines.installed()}
+    found = {engine.name: engine.version for engine in cdi_engines.Asked().installed()}
     wanted = {"docker": first, "podman": second}
     assert found == {name: version for name, version in wanted.items() if version is not None}
 
 
 def test_without_engines_there_are_none(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert cdi_engines.installed() == ()
+    assert cdi_engines.Asked().installed() == ()
 
 
 # A whole machine: the driver of conftest.py, the host of the other conftest.py.
