@@ -28,6 +28,8 @@ gpus:
     $host:
       ansible_connection: community.docker.docker
       ansible_python_interpreter: /usr/bin/python3
+      # The simulated machine has some on purpose.
+      gpufleet_accepted_findings: [ecc_uncorrected]
       gpufleet_containers:
         - name: training
           image: gpufleet/cuda:8.0
