@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-shell demo-clean test test-full test-unit conformance test-faults test-fuzz test-lint test-sanity
-.PHONY: test-docker-clients test-molecule test-integration test-drivers bench venv lock vendor build install uninstall
+.PHONY: test-docker-clients test-report test-molecule test-integration test-drivers bench venv lock vendor build install uninstall
 MAKEFLAGS += --no-print-directory
 
 help: ## List the targets
@@ -18,11 +18,11 @@ demo-shell: ## A shell on the host of the demo
 demo-clean: ## Remove everything that the demo made
 	@tests/demo/clean.sh
 
-test: ## Run all tests: unit, docker clients, conformance, faults, fuzz, lint, sanity, molecule, integration
+test: ## Run all tests: unit, docker clients, conformance, faults, fuzz, report, lint, sanity, molecule, integration
 	@tests/tools/test.sh
 
 test-full: ## Run all tests in full: 100,000 hostile requests, Debian's real driver packages too
-	@GPUFLEET_FUZZ=100000 GPUFLEET_ARGUMENTS=1000 tests/tools/test.sh unit docker_clients conformance faults fuzz lint sanity molecule integration driver_packages
+	@GPUFLEET_FUZZ=100000 GPUFLEET_ARGUMENTS=1000 tests/tools/test.sh unit docker_clients conformance faults fuzz report lint sanity molecule integration driver_packages
 
 test-unit: ## Run the unit tests
 	@tests/tools/test.sh unit
@@ -41,6 +41,9 @@ conformance: ## Replay recordings of nvidia-docker 1.0.1 and nvidia-ctk (RECORDI
 
 test-fuzz: ## Attack the plugin's HTTP server; GPUFLEET_FUZZ=100000 for long
 	@tests/tools/test.sh fuzz
+
+test-report: ## Open the page of a fleet in headless Chromium; pictures in .build/report
+	@tests/tools/test.sh report
 
 test-lint: ## Run the linters and type checks
 	@tests/tools/test.sh lint

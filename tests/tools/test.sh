@@ -2,14 +2,14 @@
 # Copyright (c) 2026 the gpufleet.nvidia authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# test.sh [unit] [docker_clients] [conformance] [faults] [fuzz] [lint] [sanity] [molecule] [integration]
-# [driver_packages]: runs these parts of the tests, all but the last by default. The last line is "N passed,
+# test.sh [unit] [docker_clients] [conformance] [faults] [fuzz] [report] [lint] [sanity] [molecule]
+# [integration] [driver_packages]: runs these parts of the tests, all but the last by default. The last line is "N passed,
 # N failed"; what was recorded counts one by one, any other part that is no pytest as one. RECORDINGS: the
 # folder that conformance replays. GPUFLEET_FUZZ: so many hostile requests, 5000 by default.
 # GPUFLEET_ARGUMENTS: so many command lines for each docker client, 100 by default.
 set -euo pipefail
 . "$(dirname "$0")/steps.sh"
-parts="unit docker_clients conformance faults fuzz lint sanity molecule integration"
+parts="unit docker_clients conformance faults fuzz report lint sanity molecule integration"
 # shellcheck disable=SC2086  # one word per part
 [ $# -gt 0 ] || set -- $parts
 passed=0 failed=0
@@ -141,6 +141,10 @@ for name in "${here[@]}"; do
       suite faults -n 2 -rs
       ;;
     fuzz) suite fuzz -rs ;;
+    report)
+      "$root/tests/hosts/packages.sh" chromium chromium-driver fonts-dejavu-core
+      suite report
+      ;;
     lint) part "lint" "$root/tests/tools/lint.sh" ;;
     sanity) part "ansible-test sanity" quietly "ansible-test sanity" "$root/tests/tools/sanity.sh" ;;
     molecule)
