@@ -142,8 +142,8 @@ def _was_run(result: Mapping[str, Any]) -> bool:
 
 
 def _said(result: Mapping[str, Any]) -> str:
-    """Return why a task failed, in its own words."""
+    """Return why a task failed, in its own words; docker writes some of them to stdout."""
     if result.get("rc") == TIMED_OUT:
         return "no answer in time"
-    said = (line(result.get(name)) for name in ("stderr", "msg", "stdout"))
+    said = (line(result.get(name)) for name in ("stderr", "stdout", "msg"))
     return next((one for one in said if one), "no reason given")

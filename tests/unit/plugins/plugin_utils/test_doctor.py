@@ -109,6 +109,10 @@ ROWS: list[tuple[dict[str, Any], str]] = [
         {"seen": loop(rc=124, stderr="")},
         f"container training can't list its GPUs: no answer in time: {AGAIN}",
     ),
+    (
+        {"seen": loop(rc=126, stderr="", stdout="exec failed", msg="non-zero return code")},
+        f"container training can't list its GPUs: exec failed: {AGAIN}",
+    ),
     ({"seen": loop(stdout="")}, f"container training sees no GPU instead of GPU-a: {AGAIN}"),
     (
         {"seen": loop(stdout="(UUID: GPU-a) (UUID: GPU-b)")},
