@@ -15,7 +15,8 @@ from .machine import SimulationError
 _UNIT = f"""\
 [Unit]
 Description=Simulated NVIDIA driver: device nodes and kernel files
-Before=docker.service containerd.service nvidia-docker-plugin.service nvidia-docker-cdi.service nvidia-persistenced.service
+Before=docker.service containerd.service nvidia-persistenced.service
+Before=nvidia-docker-plugin.service nvidia-docker-cdi.service
 
 [Service]
 Type=oneshot
