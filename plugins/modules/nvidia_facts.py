@@ -66,6 +66,8 @@ notes:
     cached.
   - To gather them with each play, name this module and M(ansible.builtin.setup) in the variable
     C(ansible_facts_modules), and give options to it with the keyword C(module_defaults) of the play.
+  - Set C(ansible_facts_parallel) to V(false) with it. Else Ansible runs the modules at the same time
+    and ends each that takes longer than a few seconds, as on a busy host or with a driver that hangs.
 seealso:
   - name: NVML API reference
     description: Where each value comes from.

@@ -16,6 +16,7 @@ PLAY = """
   gather_facts: true
   vars:
     ansible_facts_modules: [ansible.builtin.setup, gpufleet.nvidia.nvidia_facts]
+    ansible_facts_parallel: false
   module_defaults:
     gpufleet.nvidia.nvidia_facts:
       gather_subset: [status]
