@@ -157,6 +157,10 @@ units_changed:
   description: Whether units were written that systemd has not read yet.
   returned: O(state=present)
   type: bool
+units_kept:
+  description: Whether systemd has the units as they are, enabled, and watches. V(true) without O(units).
+  returned: O(state=present)
+  type: bool
 removed_units:
   description: Names of the units that were removed.
   returned: O(state=absent)
@@ -272,6 +276,7 @@ def present(parameters: Parameters, check_mode: bool) -> dict[str, Any]:
         **_described(prepared.path, prepared.spec, prepared.engines),
         "changed": prepared.changed or units != old_units,
         "units_changed": units != old_units,
+        "units_kept": units == old_units and (not units or cdi_units.are_kept()),
         "groups": prepared.made.plan.groups,
         "left_out": [str(one) for one in prepared.made.plan.left_out],
         "dropped": prepared.dropped,

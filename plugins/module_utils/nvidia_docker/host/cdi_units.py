@@ -9,12 +9,15 @@ import os
 from collections.abc import Iterable, Mapping
 
 from ..errors import CdiError, InvalidInput
-from . import owned_file
+from . import owned_file, process
 from .durable import sync_directory
 from .layout import CDI_UNITS, Layout
 from .owned_file import MARK, TextFile
 
 _MODE = 0o644
+_WATCHERS = ("nvidia-docker-cdi.timer", "nvidia-docker-cdi.path")
+_SERVICE = "nvidia-docker-cdi.service"
+_PROPERTIES = "--property=Id,ActiveState,UnitFileState,NeedDaemonReload"
 
 Files = tuple[TextFile, ...]
 
@@ -41,6 +44,30 @@ def wanted(layout: Layout, units: Mapping[str, str] | None) -> Files:
 def look(units: Files) -> Files:
     """Return the same files as they are; one that is not there is not among them."""
     return tuple(file for file in (owned_file.read(unit.path) for unit in units) if file)
+
+
+def are_kept() -> bool:
+    """Whether systemd has the units as their files are, enabled, and the watching ones active."""
+    try:
+        shown = process.start(("systemctl", "show", _PROPERTIES, *_WATCHERS, _SERVICE)).wait()[1]
+    except OSError:
+        return False
+    return shows_kept(shown)
+
+
+def shows_kept(shown: str) -> bool:
+    """Return the answer for what ``systemctl show`` says: a paragraph of Name=value per unit."""
+    units = {}
+    for paragraph in shown.split("\n\n"):
+        properties = dict(line.split("=", 1) for line in paragraph.splitlines() if "=" in line)
+        units[properties.get("Id")] = properties
+    return all(
+        name in units
+        and units[name].get("UnitFileState") == "enabled"
+        and units[name].get("NeedDaemonReload") == "no"
+        and (name == _SERVICE or units[name].get("ActiveState") == "active")
+        for name in (*_WATCHERS, _SERVICE)
+    )
 
 
 def ours(layout: Layout) -> Files:
