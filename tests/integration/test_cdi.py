@@ -1,12 +1,13 @@
 # Copyright (c) 2026 the gpufleet.nvidia authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Module nvidia_cdi on a host with device nodes and NVML."""
+"""Module and role nvidia_cdi on a host with device nodes and NVML."""
 
 from __future__ import annotations
 
 import json
 import shlex
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,6 +15,10 @@ import pytest
 
 FOLDER = "/run/cdi-test"
 PATH = f"{FOLDER}/nvidia.json"
+WRITTEN = "/var/run/cdi/nvidia.json"
+"""By the role."""
+SERVICE = "nvidia-docker-cdi.service"
+UNITS = "nvidia-docker-cdi.timer nvidia-docker-cdi.path nvidia-docker-cdi.service"
 
 
 @pytest.fixture
@@ -151,3 +156,91 @@ def names_of(path: str, devices: dict[str, Any]) -> list[str]:
         for name, nodes in devices.items()
         if name.startswith(("GPU-", "MIG-")) and path in [node["path"] for node in nodes]
     ]
+
+
+@pytest.fixture(scope="module")
+def role(on_controller, on_host) -> Iterator[Any]:
+    """Run the role; in the end the host is without it again."""
+
+    def run(**variables: Any):
+        line = "ansible -i inventory gpus -m include_role -a name=gpufleet.nvidia.nvidia_cdi -e"
+        return on_controller(f"{line} '{json.dumps(variables)}'")
+
+    run()
+    yield run
+    if on_host(f"systemctl cat {SERVICE}", ok=False).returncode == 0:
+        run(nvidia_cdi_state="absent")
+
+
+def specification(on_host) -> dict[str, Any]:
+    return json.loads(on_host(f"cat {WRITTEN}").stdout)
+
+
+def wait_for(on_host, line: str, limit_s: float = 100) -> None:
+    deadline = time.monotonic() + limit_s
+    while on_host(line, ok=False).returncode != 0:
+        assert time.monotonic() < deadline, on_host(f"journalctl -u {SERVICE} | tail").stdout
+        time.sleep(0.5)
+
+
+@pytest.mark.usefixtures("role")
+def test_it_is_there_before_docker_starts(on_host) -> None:
+    """As after a reboot, which empties /run: Docker starts, and finds it."""
+    after = on_host("systemctl show --property=After --value docker.service").stdout.split()
+    assert SERVICE in after
+    assert on_host(f"systemctl is-enabled {UNITS}").stdout.split() == ["enabled"] * 3
+    before = specification(on_host)
+    on_host(f"systemctl stop docker docker.socket && rm -rf {WRITTEN} /run/nvidia-docker-cdi")
+    on_host("systemctl start docker")
+    assert specification(on_host) == before
+
+
+@pytest.mark.usefixtures("role")
+def test_a_look_asks_no_gpu_and_a_lost_specification_is_made_again(on_host) -> None:
+    """A look leaves the file as it is, whatever was touched."""
+    on_host(f"systemctl start {SERVICE}")
+    before = on_host(f"stat -c '%i %z' {WRITTEN}").stdout
+    lines = on_host(f"journalctl -u {SERVICE} | wc -l").stdout
+    on_host(f"systemctl start {SERVICE}")
+    assert on_host(f"stat -c '%i %z' {WRITTEN}").stdout == before
+    assert on_host(f"journalctl -u {SERVICE} | wc -l").stdout == lines
+    on_host(f"rm {WRITTEN} && systemctl start {SERVICE}")
+    assert specification(on_host)["kind"] == "nvidia.com/gpu"
+
+
+@pytest.mark.usefixtures("role")
+def test_it_stays_while_the_packages_are_newer_than_the_loaded_driver(on_host) -> None:
+    """NVML answers nobody until the reboot, and the specification is still right."""
+    loaded = "/sys/module/nvidia/version"
+    version = on_host(f"cat {loaded}").stdout.strip()
+    on_host(f"sed -i s/VERSION={version}/VERSION=370.01/ {WRITTEN}")
+    on_host(f"chmod 644 {loaded} && echo 370.01 > {loaded}")
+    before = on_host(f"cat {WRITTEN}").stdout
+    try:
+        on_host(f"systemctl start {SERVICE}")
+        assert on_host(f"cat {WRITTEN}").stdout == before
+        assert "stays, as it is for the loaded driver" in on_host(f"journalctl -u {SERVICE}").stdout
+        on_host(f"sed -i s/VERSION=370.01/VERSION=360.01/ {WRITTEN}")
+        assert on_host(f"systemctl start {SERVICE}", ok=False).returncode == 1
+    finally:
+        on_host(f"echo {version} > {loaded} && chmod 444 {loaded}")
+        on_host(f"systemctl start {SERVICE}")
+    assert f"GPUFLEET_DRIVER_VERSION={version}" in specification(on_host)["containerEdits"]["env"]
+
+
+@pytest.mark.usefixtures("role")
+def test_a_change_of_mig_devices_is_seen_by_itself(on_host, machine) -> None:
+    """Their nodes wake the path unit; what happens meanwhile, the timer finds."""
+    on_host(f"grep -q '\"MIG-' {WRITTEN}")
+    machine("h100x8")
+    wait_for(on_host, f"! grep -q '\"MIG-' {WRITTEN} && grep -q '\"7\"' {WRITTEN}")
+    assert on_host(f"systemctl is-failed {SERVICE}", ok=False).returncode == 1
+
+
+def test_absent_leaves_nothing_of_it(role, on_host) -> None:
+    """Twice; the second time there is nothing to do."""
+    role(nvidia_cdi_state="absent")
+    left = f"ls -d {WRITTEN} /etc/systemd/system/nvidia-docker-cdi*[a-z]"
+    assert on_host(f"{left} | grep -v service.d$", ok=False).stdout == ""
+    assert on_host(f"systemctl is-active {UNITS}", ok=False).stdout.split() == ["inactive"] * 3
+    assert "CHANGED" not in role(nvidia_cdi_state="absent").stdout
