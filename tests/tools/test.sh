@@ -116,7 +116,7 @@ timed "environment" "$root/tests/tools/prepare.sh" dev
 here=() hosts=()
 for name in "$@"; do
   case $name in
-    unit | docker_clients | conformance | faults | fuzz | lint | sanity | driver_packages) here+=("$name") ;;
+    unit | docker_clients | conformance | faults | fuzz | report | lint | sanity | driver_packages) here+=("$name") ;;
     molecule | integration) hosts+=("$name") ;;
     *) die "usage: test.sh [PART...], of: $parts driver_packages" ;;
   esac

@@ -212,7 +212,7 @@ def test_costs_are_documented() -> None:
         yaml.safe_load(nvidia_facts.DOCUMENTATION)["options"]["gather_subset"]["description"]
     )
     for subset, cost in COSTS:
-        said = words.split(f"V({subset}) is ")[-1].split("V(")[0]
+        said = words.rpartition(f"V({subset}) is ")[2].split("V(")[0]
         assert f"{cost} NVML calls for each GPU" in said
 
 
