@@ -70,6 +70,7 @@ def figures(directory: Path) -> Iterator[Figure]:
     for name, what in (
         ("written", "nvidia-docker-cdi, program start to file, 8 GPUs"),
         ("right", "nvidia-docker-cdi, where the file is right"),
+        ("no engine", "the same without dockerd and podman, which tell their versions"),
         ("look", "nvidia-docker-cdi, the look of each minute"),
         ("interpreter", "of these: python3 -IS -c pass"),
     ):

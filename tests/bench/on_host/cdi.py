@@ -40,6 +40,7 @@ def main(folder: str, image: str, runs: int) -> None:
         "interpreter": ["/usr/bin/python3", "-IS", "-c", "pass"],
         "written": [ours, path],
         "right": [ours, path],
+        "no engine": ["env", "PATH=/none", ours, path],
         "look": [ours, path, f"--unless-same-as={SEEN}"],
         "docker run": [*RUN, image, "true"],
         "docker run --device": [*RUN, "--device=nvidia.com/gpu=all", image, "true"],
