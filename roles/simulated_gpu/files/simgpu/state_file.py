@@ -44,6 +44,8 @@ def read_state(library: Path) -> str:
 def write_state(library: Path, text: str) -> None:
     """Replaces the state, for all processes at once; killed half-way, the old one stays.
 
+    The library keeps its time of modification: no driver file changes because a GPU works.
+
     :raises SimulationError: the file has no place for a state, or the state does not fit
     """
     data = text.encode()
@@ -54,12 +56,14 @@ def write_state(library: Path, text: str) -> None:
     with Path(library).open("r+b") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         slot, generation, _dummy = _newest(file.fileno(), library)
-        start = os.fstat(file.fileno()).st_size - REGION_SIZE + (1 - slot) * SLOT_SIZE
+        before = os.fstat(file.fileno())
+        start = before.st_size - REGION_SIZE + (1 - slot) * SLOT_SIZE
         os.pwrite(file.fileno(), data, start + _HEADER.size)
         os.fsync(file.fileno())
         os.pwrite(
             file.fileno(), _HEADER.pack(_MAGIC, generation + 1, len(data), zlib.crc32(data)), start
         )
+        os.utime(file.fileno(), ns=(before.st_atime_ns, before.st_mtime_ns))
         os.fsync(file.fileno())
 
 

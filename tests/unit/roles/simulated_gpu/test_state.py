@@ -138,6 +138,16 @@ def test_writer_waits_for_a_reader(driver: Any, read: Any) -> None:
     assert seen == {70, 71}
 
 
+def test_a_gpu_that_works_changes_no_driver_file(driver: Any, read: Any) -> None:
+    """Driver volumes are compared with the driver's files by size and time of modification."""
+    os.utime(driver.library, ns=(1, 1_000_000_001))
+    driver.show(with_temperature(read, 70))
+    other = Process(driver.library)
+    assert other.temperature() == 70
+    other.end()
+    assert os.stat(driver.library).st_mtime_ns == 1_000_000_001
+
+
 def test_library_is_needed(tmp_path: Path) -> None:
     other = tmp_path / "libother.so"
     other.write_bytes(b"\x7fELF" + bytes(3 * 1024 * 1024 - 4))
