@@ -34,6 +34,7 @@ from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.mode
     Driver,
     Host,
 )
+from driver_record import replay
 from elf_writer import elf
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -71,24 +72,7 @@ class Layout:
 
     def replay(self, record: dict) -> None:
         """Add all files of a record of real packages."""
-        made = [file for file in record["files"] if "link" in file]
-        # A link may be a directory that the others are in.
-        for file in sorted(made, key=lambda file: file["path"].count("/")):
-            self._link(file["path"], file["link"])
-        for file in record["files"]:
-            facts = file.get("elf")
-            if facts is not None:
-                data = elf(
-                    facts["soname"],
-                    tuple(facts["needed"]),
-                    facts["bits"],
-                    facts["kernel_abi"] and tuple(facts["kernel_abi"]),
-                    facts["machine"],
-                )
-            else:
-                data = file.get("text", "").encode()
-            if "link" not in file:
-                self._file(file["path"], data)
+        replay(record, self._link, lambda path, data, _mode: self._file(path, data))
 
     def add(self, specs: Iterable[Spec]) -> None:
         """Add what specifications mount, with the links that belong to it."""

@@ -16,6 +16,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[6]
 sys.path.insert(0, str(ROOT / "tests" / "tools"))
 
+from driver_record import replay  # noqa: E402
 from elf_writer import MACHINES, elf  # noqa: E402
 
 MODULE = "ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host.driver_volume"
@@ -69,24 +70,7 @@ class InstalledDriver:
 
     def replay(self, record: dict) -> None:
         """Add everything of a record of real packages, with small files of the same facts."""
-        links = [file for file in record["files"] if "link" in file]
-        # A link may be a directory that the others are in.
-        for file in sorted(links, key=lambda file: file["path"].count("/")):
-            self.link(file["path"], file["link"])
-        for file in record["files"]:
-            facts = file.get("elf")
-            if facts is not None:
-                data: bytes | str = elf(
-                    facts["soname"],
-                    tuple(facts["needed"]),
-                    facts["bits"],
-                    facts["kernel_abi"] and tuple(facts["kernel_abi"]),
-                    facts["machine"],
-                )
-            else:
-                data = file.get("text", "")
-            if "link" not in file:
-                self.file(file["path"], data, int(file["mode"], 8))
+        replay(record, self.link, self.file)
         self.entries = [tuple(entry) for entry in record["cache"]]
         self.ldconfig()
 
