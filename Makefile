@@ -54,7 +54,7 @@ test-sanity: ## Run ansible-test sanity on the git-tracked files
 test-molecule: ## Run molecule on a Debian 12 and a Debian 13 host
 	@tests/tools/test.sh molecule
 
-test-integration: ## Run the demo and the tests on its host
+test-integration: ## Run the demo and the tests on its host, for Debian 12 and 13
 	@tests/tools/test.sh integration
 
 test-drivers: ## Test discovery on Debian's real driver packages (not part of test)

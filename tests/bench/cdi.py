@@ -18,7 +18,7 @@ from ansible_collections.gpufleet.nvidia.tests.bench.measure import Figure
 
 ROOT = Path(__file__).resolve().parents[2]
 HOST = os.environ.get("GPUFLEET_DEMO", "gpufleet-bench-cdi")
-INVENTORY = ROOT / ".build" / "demo" / "inventory"
+INVENTORY = ROOT / ".build" / "demo" / HOST / "inventory"
 MACHINE = "h100x8"
 IMAGE = "gpufleet/cuda:8.0"
 RUNS = 15

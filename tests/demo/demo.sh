@@ -8,7 +8,7 @@
 set -euo pipefail
 . "$(dirname "$0")/../tools/steps.sh"
 host=$demo_host
-inventory=$build/demo/inventory
+inventory=$demo_folder/inventory
 
 default_suite() {
   local ID VERSION_CODENAME
@@ -20,7 +20,7 @@ default_suite() {
 }
 
 write_inventory() {
-  mkdir -p "$build/demo"
+  mkdir -p "$demo_folder"
   cat >"$inventory" <<INVENTORY
 ---
 gpus:
@@ -52,8 +52,8 @@ show() {
 
 unchanged() {
   local recap
-  play "$1" | tee "$build/demo/recap"
-  recap=$(grep "^$host .* changed=0 .* unreachable=0 .* failed=0 " "$build/demo/recap") ||
+  play "$1" | tee "$demo_folder/recap"
+  recap=$(grep "^$host .* changed=0 .* unreachable=0 .* failed=0 " "$demo_folder/recap") ||
     die "the second run of $1 changed something"
   say "  nothing to change: ${recap#*: }"
 }

@@ -17,9 +17,12 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 HOST = os.environ.get("GPUFLEET_DEMO", "gpufleet-demo")
-FOLDER = ROOT / ".build" / "demo"
+FOLDER = ROOT / ".build" / "demo" / HOST
 # .dev holds a link ansible_collections/gpufleet/nvidia to the checkout.
 sys.path.insert(0, str(ROOT / ".dev"))
+
+SUITES = ("bookworm",)
+"""Debian releases on whose hosts a file without the mark ``suites`` is run."""
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -33,10 +36,35 @@ def _run(command: list[str], *, ok: bool, timeout: int = 300, **more: Any):
     return done
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "suites(*names): the Debian releases of the hosts to run on")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--suite", help="run only what belongs to the host of this Debian release")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With ``--suite``, leave out what belongs to the other hosts, which are tested beside."""
+    suite = config.getoption("suite")
+    if suite is None:
+        return
+    marks = {item: item.get_closest_marker("suites") for item in items}
+    others = [item for item, mark in marks.items() if suite not in (mark.args if mark else SUITES)]
+    config.hook.pytest_deselected(items=others)
+    items[:] = [item for item in items if item not in others]
+
+
 @pytest.fixture(scope="session")
 def host() -> str:
     """Name of the container that is the demo host."""
     return HOST
+
+
+@pytest.fixture(scope="session")
+def folder() -> Path:
+    """Where the demo's inventory is, and ``on_controller`` runs."""
+    return FOLDER
 
 
 @pytest.fixture(scope="session")

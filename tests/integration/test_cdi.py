@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.suites("trixie")
+
 FOLDER = "/run/cdi-test"
 PATH = f"{FOLDER}/nvidia.json"
 WRITTEN = "/var/run/cdi/nvidia.json"

@@ -9,6 +9,8 @@ import json
 
 import pytest
 
+pytestmark = pytest.mark.suites("trixie")
+
 IMAGE = "gpufleet/cuda:8.0"
 STORE = "/var/lib/nvidia-docker/volumes/nvidia_driver"
 PLUGIN = "$(systemctl show --property=MainPID --value nvidia-docker-plugin.service)"

@@ -9,15 +9,15 @@ import json
 import shlex
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from ansible_collections.gpufleet.nvidia.plugins.modules import nvidia_container_info
 
+pytestmark = pytest.mark.suites("trixie")
+
 IMAGE = "gpufleet/cuda:8.0"
-FOLDER = Path(__file__).resolve().parents[2] / ".build" / "demo"
 LEASES = "/run/nvidia-docker/leases"
 Ask = Callable[..., dict[str, Any]]
 
@@ -71,13 +71,13 @@ def usage(on_controller) -> Callable[[], dict[str, Any]]:
 
 
 @pytest.fixture
-def examples(on_controller) -> Callable[[], str]:
+def examples(on_controller, folder) -> Callable[[], str]:
     """Run the examples of nvidia_container_info, and return what is printed."""
 
     def run() -> str:
         tasks = yaml.safe_load(nvidia_container_info.EXAMPLES)
         play = [{"hosts": "gpus", "gather_facts": False, "tasks": tasks}]
-        (FOLDER / "examples.yml").write_text(json.dumps(play))
+        (folder / "examples.yml").write_text(json.dumps(play))
         return on_controller("ansible-playbook -i inventory examples.yml").stdout
 
     return run

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.suites("trixie")
+
 PLAY = """
 - hosts: gpus
   gather_facts: true

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.suites("trixie")
+
 NOWHERE = "gpus: {hosts: {nowhere: {ansible_host: 127.0.0.1, ansible_port: 9}}}\n"
 
 

@@ -15,6 +15,8 @@ import pytest
 
 from .conftest import FOLDER, HOST, ROOT
 
+pytestmark = pytest.mark.suites("trixie")
+
 MACHINES = ROOT / "roles/simulated_gpu/files/machines"
 ZOO = MACHINES / "zoo5.json"
 Examine = Callable[..., tuple[dict[str, dict[str, Any]], str]]

@@ -10,6 +10,8 @@ build=$root/.build
 # GPUFLEET_DEMO lets two checkouts each have a demo on one engine.
 # shellcheck disable=SC2034
 demo_host=${GPUFLEET_DEMO:-gpufleet-demo}
+# shellcheck disable=SC2034
+demo_folder=$build/demo/$demo_host
 mkdir -p "$build/logs"
 unset PYTHONDONTWRITEBYTECODE # it makes every start of ansible compile its own sources again
 

@@ -4,7 +4,8 @@
 #
 # test.sh [unit] [docker_clients] [conformance] [faults] [fuzz] [report] [lint] [sanity] [molecule]
 # [integration] [driver_packages]: runs these parts of the tests, all but the last by default. The last line is "N passed,
-# N failed"; what was recorded counts one by one, any other part that is no pytest as one. RECORDINGS: the
+# N failed"; what was recorded counts one by one, any other part that is no pytest as one. integration is two parts, one
+# for each host: integration-bookworm and integration-trixie. RECORDINGS: the
 # folder that conformance replays. GPUFLEET_FUZZ: so many hostile requests, 5000 by default.
 # GPUFLEET_ARGUMENTS: so many command lines for each docker client, 100 by default.
 set -euo pipefail
@@ -31,9 +32,9 @@ part() {
 
 # suite FOLDER [ARGUMENT...]: a pytest, whose tests are counted one by one.
 suite() {
-  local name=$1 report=$build/$1.xml status=0 counts
+  local name=$1 report status=0 counts
   shift
-  rm -f "$report"
+  report=$(mktemp "$build/report.XXXXXX")
   timed "$name tests" watched "pytest" \
     pytest -q --durations=10 --junit-xml="$report" "$@" "$root/tests/$name" || status=$?
   counts=$(python -c '
@@ -41,6 +42,7 @@ import sys, xml.etree.ElementTree as tree
 suite = tree.parse(sys.argv[1]).getroot()[0]
 bad = int(suite.get("failures")) + int(suite.get("errors"))
 print(int(suite.get("tests")) - int(suite.get("skipped")) - bad, bad)' "$report" 2>/dev/null || echo "0 0")
+  rm -f "$report"
   passed=$((passed + ${counts% *}))
   failed=$((failed + ${counts#* }))
   # A run that ended without a failed test but with a status, such as one that found no test.
@@ -60,13 +62,15 @@ conformance() {
   [ "$status" -eq 0 ] || [ "$failed_here" -gt 0 ] || failed=$((failed + 1))
 }
 
-# The demo's host, and what is tested on it. A host that was up before stays up.
+# integration SUITE: a demo on a host of this Debian release, and what is tested on it. A host that was up before
+# stays up.
 integration() {
   local mine=yes
-  ! docker container inspect "$demo_host" >/dev/null 2>&1 || mine=
-  part "demo" "$root/tests/demo/demo.sh"
-  suite integration
-  [ -z "$mine" ] || "$root/tests/hosts/host.sh" down "$demo_host"
+  export GPUFLEET_DEMO=$demo_host-$1
+  ! docker container inspect "$GPUFLEET_DEMO" >/dev/null 2>&1 || mine=
+  DEMO_SUITE=$1 part "demo on $1" "$root/tests/demo/demo.sh"
+  suite integration --suite "$1"
+  [ -z "$mine" ] || "$root/tests/hosts/host.sh" down "$GPUFLEET_DEMO"
 }
 
 images() {
@@ -117,12 +121,13 @@ here=() hosts=()
 for name in "$@"; do
   case $name in
     unit | docker_clients | conformance | faults | fuzz | report | lint | sanity | driver_packages) here+=("$name") ;;
-    molecule | integration) hosts+=("$name") ;;
+    integration) hosts+=(integration-bookworm integration-trixie) ;;
+    molecule | integration-bookworm | integration-trixie) hosts+=("$name") ;;
     *) die "usage: test.sh [PART...], of: $parts driver_packages" ;;
   esac
 done
 case " $* " in *" fuzz "*) "$root/tests/hosts/nginx.sh" ;; esac
-if [ $# -gt 1 ] && [ ${#hosts[@]} -gt 0 ]; then
+if [ $((${#here[@]} + ${#hosts[@]})) -gt 1 ] && [ ${#hosts[@]} -gt 0 ]; then
   "$root/tests/hosts/engine.sh" start
   aside "${hosts[@]}"
 else
@@ -151,7 +156,7 @@ for name in "${here[@]}"; do
       timed "images of the test hosts" images >/dev/null
       part "molecule" "$root/tests/tools/molecule.sh"
       ;;
-    integration) integration ;;
+    integration-*) integration "${name#*-}" ;;
     driver_packages) suite driver_packages -rs ;;
   esac
 done
