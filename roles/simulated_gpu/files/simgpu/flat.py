@@ -78,8 +78,9 @@ def flatten(machine: Machine, nodes: bool = True) -> str:
         "caps_major": machine.get("caps_major", CAPS_MAJOR),
         "modprobe_rc": machine.get("modprobe_rc", 0),
     }
-    if machine.get("hang") is not None:
-        lines["hang"] = machine["hang"]
+    lines.update(
+        {key: machine[key] for key in ("hang", "delay_ms") if machine.get(key) is not None}
+    )
     if machine.get("init") is not None:
         lines["init"] = machine["init"]
     elif machine.get("module_version", driver) != driver:

@@ -28,7 +28,15 @@ _NUMBER, _TEXT, _PROCESSES = (
 )
 
 _TOP = {"driver", "module_version", "cuda", "init", "gpus", "topo", "p2p", "procs", "numa"}
-_TOP_NUMBERS = ("uvm_major", "caps_major", "modprobe_rc", "hang", "open_module", "nvswitches")
+_TOP_NUMBERS = (
+    "uvm_major",
+    "caps_major",
+    "modprobe_rc",
+    "hang",
+    "delay_ms",
+    "open_module",
+    "nvswitches",
+)
 _TOP |= set(_TOP_NUMBERS)
 
 _GPU_TEXTS = "uuid name busid serial vbios board_part_number inforom_image gsp_version"
@@ -47,7 +55,7 @@ _GPU_NUMBERS = """
     pci_device_id pci_subsystem_id pstate fan fans persistence compute_mode display_mode
     display_active accounting accounting_buffer throttle_reasons throttle_reasons_supported
     event_types cpu_mask gsp_mode nvlinks nvlink_version mig_mode mig_mode_pending mig_max handle
-    lost hang ecc_corrected_aggregate ecc_uncorrected_aggregate fabric_state fabric_status
+    lost hang delay_ms ecc_corrected_aggregate ecc_uncorrected_aggregate fabric_state fabric_status
 """
 _MIG_NUMBERS = """
     gi ci mem_total mem_used sm_count copy_engines decoders encoders jpeg_engines ofa_engines

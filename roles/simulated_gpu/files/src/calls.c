@@ -1,10 +1,13 @@
 /* Copyright (c) 2026 the gpufleet.nvidia authors
  * SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Writes down which functions of NVML a process calls, one name a line, in the file SIMULATED_GPU_CALLS.
+/* Counts the calls of each thread, and writes down which functions of NVML a process calls, one name a line, in the file
+ * SIMULATED_GPU_CALLS.
  *
  * The compiler calls these two around every function of this library (-finstrument-functions). */
 #define _GNU_SOURCE
+#include "calls.h"
+
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -16,12 +19,17 @@
 void __cyg_profile_func_enter(void *function, void *caller) BARE;
 void __cyg_profile_func_exit(void *function, void *caller) BARE;
 
+static _Thread_local unsigned long calls, depth;
+
+BARE unsigned long calls_made(void) { return calls; }
+
 void __cyg_profile_func_enter(void *function, void *caller)
 {
 	static int looked;
 	static const char *path;
 	Dl_info called, calling;
 	char line[128] = "";
+	calls += depth++ == 0;
 	if (!looked) {
 		path = getenv("SIMULATED_GPU_CALLS");
 		looked = 1;
@@ -43,4 +51,5 @@ void __cyg_profile_func_exit(void *function, void *caller)
 {
 	(void)function;
 	(void)caller;
+	depth--;
 }

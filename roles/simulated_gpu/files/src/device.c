@@ -5,12 +5,15 @@
 #define _GNU_SOURCE
 #include "device.h"
 
+#include "calls.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 int initialized;
@@ -95,6 +98,18 @@ void hang_if(const struct state *state, const char *key)
 		pause();
 }
 
+void delay_by(const struct state *state, const char *key)
+{
+	static _Thread_local unsigned long delayed;
+	long long left = state_number(state, key, 0);
+	if (left <= 0 || delayed == calls_made())
+		return;
+	delayed = calls_made();
+	struct timespec time = {left / 1000, left % 1000 * 1000000};
+	while (nanosleep(&time, &time) != 0 && errno == EINTR)
+		;
+}
+
 nvmlReturn_t field_text(const struct state *state, nvmlDevice_t device, const char *field, const char **text)
 {
 	char key[96];
@@ -103,6 +118,8 @@ nvmlReturn_t field_text(const struct state *state, nvmlDevice_t device, const ch
 		return result;
 	snprintf(key, sizeof key, "gpu.%d.hang", device->gpu);
 	hang_if(state, key);
+	snprintf(key, sizeof key, "gpu.%d.delay_ms", device->gpu);
+	delay_by(state, key);
 	snprintf(key, sizeof key, "gpu.%d.lost", device->gpu);
 	if (state_number(state, key, 0) && !survives_loss(field))
 		return NVML_ERROR_GPU_IS_LOST;

@@ -33,6 +33,9 @@ int node_usable(const struct state *state, const char *path, int how);
 /* Never returns when the key is 1, as a driver whose GPU is stuck. */
 void hang_if(const struct state *state, const char *key);
 
+/* Waits the milliseconds of the key, once in each call of the library, as a driver that is slow. */
+void delay_by(const struct state *state, const char *key);
+
 /* NVML_SUCCESS when the handle can be asked at all. */
 nvmlReturn_t check_device(const struct state *state, nvmlDevice_t device);
 

@@ -15,6 +15,7 @@ EXPORT nvmlReturn_t nvmlInitWithFlags(unsigned int flags)
 	if (!node_usable(state, "/dev/nvidiactl", O_RDWR))
 		return NVML_ERROR_DRIVER_NOT_LOADED;
 	hang_if(state, "hang");
+	delay_by(state, "delay_ms");
 	const char *failure = state_text(state, "init");
 	nvmlReturn_t result = failure ? error_of(failure) : NVML_SUCCESS;
 	if (result == NVML_SUCCESS)

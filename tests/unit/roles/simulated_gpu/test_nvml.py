@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import ModuleType
@@ -195,6 +196,35 @@ def test_lost_gpu(nvml: ModuleType, driver: Any, read: Any) -> None:
         assert nvml.nvmlDeviceGetUUID(gpu) == machine["gpus"][1]["uuid"]
         assert asked(nvml, nvml.nvmlDeviceGetName, gpu) == "err:15"
         assert asked(nvml, nvml.nvmlDeviceGetUtilizationRates, gpu) == "err:15"
+
+
+def test_slow_gpu(nvml: ModuleType, driver: Any, read: Any) -> None:
+    """Each call takes its time once, however many values it gives; other GPUs answer at once."""
+    machine = read("zoo5")
+    machine["gpus"][1]["delay_ms"] = 60
+    driver.show({**machine, "delay_ms": 40})
+    with started(nvml):
+
+        def took(index: int, call: Callable[[Any], Any]) -> float:
+            """The shortest of a few times in seconds: other work can only add to it."""
+            gpu = nvml.nvmlDeviceGetHandleByIndex(index)
+            times = []
+            for _try in range(5):
+                begun = time.monotonic()
+                call(gpu)
+                times.append(time.monotonic() - begun)
+            return min(times)
+
+        assert 0.06 <= took(1, nvml.nvmlDeviceGetName) < 0.12
+        assert 0.06 <= took(1, nvml.nvmlDeviceGetMemoryInfo) < 0.12
+        assert took(0, nvml.nvmlDeviceGetMemoryInfo) < 0.06
+
+
+def test_slow_start(nvml: ModuleType, driver: Any, read: Any) -> None:
+    driver.show({**read("zoo5"), "delay_ms": 60})
+    begun = time.monotonic()
+    with started(nvml):
+        assert time.monotonic() - begun >= 0.06
 
 
 def test_handle_that_fails(nvml: ModuleType, driver: Any, read: Any) -> None:
