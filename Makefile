@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-shell demo-clean test test-full test-unit conformance test-faults test-fuzz test-lint test-sanity
-.PHONY: test-docker-clients test-report test-molecule test-integration test-drivers bench venv lock vendor build install uninstall
+.PHONY: test-docker-clients test-report test-molecule test-integration test-example test-drivers bench venv lock vendor build install uninstall
 MAKEFLAGS += --no-print-directory
 
 help: ## List the targets
@@ -18,11 +18,11 @@ demo-shell: ## A shell on the host of the demo
 demo-clean: ## Remove everything that the demo made
 	@tests/demo/clean.sh
 
-test: ## Run all tests: unit, docker clients, conformance, faults, fuzz, report, lint, sanity, molecule, integration
+test: ## Run all tests: unit, docker clients, conformance, faults, fuzz, report, lint, sanity, molecule, integration, example
 	@tests/tools/test.sh
 
 test-full: ## Run all tests in full: 100,000 hostile requests, Debian's real driver packages too
-	@GPUFLEET_FUZZ=100000 GPUFLEET_ARGUMENTS=1000 tests/tools/test.sh unit docker_clients conformance faults fuzz report lint sanity molecule integration driver_packages
+	@GPUFLEET_FUZZ=100000 GPUFLEET_ARGUMENTS=1000 tests/tools/test.sh unit docker_clients conformance faults fuzz report lint sanity molecule integration example driver_packages
 
 test-unit: ## Run the unit tests
 	@tests/tools/test.sh unit
@@ -56,6 +56,9 @@ test-molecule: ## Run molecule on a Debian 12 and a Debian 13 host
 
 test-integration: ## Run the demo and the tests on its host, for Debian 12 and 13
 	@tests/tools/test.sh integration
+
+test-example: ## Test docs/examples/tested-playbook as its user does, with the built collection
+	@tests/tools/test.sh example
 
 test-drivers: ## Test discovery on Debian's real driver packages (not part of test)
 	@tests/tools/test.sh driver_packages

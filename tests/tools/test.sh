@@ -3,14 +3,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 # test.sh [unit] [docker_clients] [conformance] [faults] [fuzz] [report] [lint] [sanity] [molecule]
-# [integration] [driver_packages]: runs these parts of the tests, all but the last by default. The last line is "N passed,
+# [integration] [example] [driver_packages]: runs these parts of the tests, all but the last by default. The last line is "N passed,
 # N failed"; what was recorded counts one by one, any other part that is no pytest as one. integration is two parts, one
 # for each host: integration-bookworm and integration-trixie. RECORDINGS: the
 # folder that conformance replays. GPUFLEET_FUZZ: so many hostile requests, 5000 by default.
 # GPUFLEET_ARGUMENTS: so many command lines for each docker client, 100 by default.
 set -euo pipefail
 . "$(dirname "$0")/steps.sh"
-parts="unit docker_clients conformance faults fuzz report lint sanity molecule integration"
+parts="unit docker_clients conformance faults fuzz report lint sanity molecule integration example"
 # shellcheck disable=SC2086  # one word per part
 [ $# -gt 0 ] || set -- $parts
 passed=0 failed=0
@@ -122,7 +122,7 @@ for name in "$@"; do
   case $name in
     unit | docker_clients | conformance | faults | fuzz | report | lint | sanity | driver_packages) here+=("$name") ;;
     integration) hosts+=(integration-bookworm integration-trixie) ;;
-    molecule | integration-bookworm | integration-trixie) hosts+=("$name") ;;
+    molecule | example | integration-bookworm | integration-trixie) hosts+=("$name") ;;
     *) die "usage: test.sh [PART...], of: $parts driver_packages" ;;
   esac
 done
@@ -156,6 +156,7 @@ for name in "${here[@]}"; do
       timed "images of the test hosts" images >/dev/null
       part "molecule" "$root/tests/tools/molecule.sh"
       ;;
+    example) part "example of a user's project" "$root/tests/tools/example.sh" ;;
     integration-*) integration "${name#*-}" ;;
     driver_packages) suite driver_packages -rs ;;
   esac
