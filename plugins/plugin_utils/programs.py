@@ -11,13 +11,14 @@ from ..module_utils.nvidia_docker.host.layout import SHARED
 from ..module_utils.nvidia_docker.host.release import PACKAGE, ProgramsError
 
 FOLDER = Path(__file__).resolve().parents[1] / "module_utils" / PACKAGE
+COPYING = FOLDER.parents[2] / "LICENSES" / "GPL-3.0-or-later.txt"
 VENDORED = ("h11/__init__.py", "prometheus_client/__init__.py", "pynvml.py")
 """Without these the programs would not start, or not serve every path."""
 
 
 def read_files(folder: Path = FOLDER) -> dict[str, bytes]:
     """Return name in the release and content of each file that a host needs: the Python files, the
-    licences of those that are not ours, manual pages and completions.
+    licences of all of them, manual pages and completions.
 
     Raises ProgramsError if the vendored packages are not there.
     """
@@ -30,7 +31,8 @@ def read_files(folder: Path = FOLDER) -> dict[str, bytes]:
         )
     paths = [*folder.rglob("*.py"), *(vendor / "licenses").glob("*.txt")]
     paths += [folder / "share" / name for name in SHARED]
-    return {
+    files = {
         f"{PACKAGE}/{path.relative_to(folder).as_posix()}": path.read_bytes()
         for path in sorted(paths)
     }
+    return {**files, f"{PACKAGE}/{COPYING.name}": COPYING.read_bytes()}

@@ -17,10 +17,10 @@ import tempfile
 import zipfile
 from pathlib import Path, PurePosixPath
 
+import components
 import wheels
+from components import REQUIREMENTS, ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
-REQUIREMENTS = ROOT / "meta" / "vendored.txt"
 VENDOR = ROOT / "plugins" / "module_utils" / "nvidia_docker" / "_vendor"
 MANIFEST = ROOT / ".build" / "vendor.json"
 # Examples and fronts of the packages that nothing here runs.
@@ -58,7 +58,9 @@ def contents(folder: Path) -> dict[str, str]:
 def manifest(folder: Path, packages: list[str]) -> dict[str, object]:
     """What `folder` holds and what it was made from."""
     return {
-        "made_from": [digest(REQUIREMENTS), digest(Path(__file__))],
+        "made_from": [
+            digest(path) for path in (REQUIREMENTS, Path(__file__), Path(components.__file__))
+        ],
         "packages": packages,
         "files": contents(folder),
     }
@@ -98,6 +100,10 @@ def make(into: Path) -> list[str]:
     """Download, check and unpack everything; returns "name version" of each package."""
     with tempfile.TemporaryDirectory(dir=MANIFEST.parent) as folder:
         packages = [unpack(wheel, into) for wheel in wheels.download(REQUIREMENTS, Path(folder))]
+    for component in components.COMPONENTS:
+        if component.text:
+            text = components.licence_at_head((into / component.text).read_text())
+            (into / component.licence_file).write_text(text)
     (into / "__init__.py").write_text(INIT.format(packages=", ".join(packages)))
     return packages
 

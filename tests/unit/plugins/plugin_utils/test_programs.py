@@ -42,6 +42,7 @@ def folder(tmp_path: Path) -> Path:
 def test_python_files_licences_and_shared_files_are_shipped(folder: Path) -> None:
     """And nothing else that lies in the folder."""
     assert sorted(programs.read_files(folder)) == [
+        "nvidia_docker/GPL-3.0-or-later.txt",
         "nvidia_docker/__init__.py",
         "nvidia_docker/_vendor/__init__.py",
         "nvidia_docker/_vendor/h11/__init__.py",
