@@ -4,11 +4,11 @@
 #
 # venv.sh demo|dev|lock: makes .venv with the pinned tests/requirements/{demo,dev}.txt; a second run
 # costs nothing. `lock` resolves the *.in files anew into the *.txt files.
+# venv.sh NAME [PYTHON]: an environment of its own, .build/venv-NAME, with the pinned NAME.txt.
 set -euo pipefail
 . "$(dirname "$0")/steps.sh"
 venv=$root/.venv
 requirements=$root/tests/requirements
-uv_version=0.13.9
 
 # The first Python that is new enough and really runs: shims of version managers may not.
 find_python() {
@@ -31,22 +31,48 @@ create() {
   fi
   rm -rf "$venv"
   quietly "Python environment .venv ($("$python" -V))" "$python" -m venv "$venv"
-  quietly "uv" "$venv/bin/python" -m pip install -q --no-cache-dir --disable-pip-version-check "uv==$uv_version"
+  quietly "uv" "$venv/bin/python" -m pip install -q --no-cache-dir --disable-pip-version-check \
+    --require-hashes -r "$requirements/uv.txt"
 }
 
+# install NAME [FOLDER]: what NAME.txt pins, nothing whose hash is another one.
 install() {
-  local index
+  local index folder=${2:-$venv}
   # uv does not read pip's settings; a company's mirror usually is in them.
   index=${PIP_INDEX_URL:-$("$venv/bin/python" -m pip config get global.index-url 2>/dev/null || true)}
   [ -z "$index" ] || export UV_DEFAULT_INDEX=${UV_DEFAULT_INDEX:-$index}
   export UV_CACHE_DIR=$build/cache/uv
-  "$venv/bin/uv" pip install --python "$venv/bin/python" --compile-bytecode -r "$requirements/$1.txt" ||
-    "$venv/bin/python" -m pip install -r "$requirements/$1.txt"
+  "$venv/bin/uv" pip install --require-hashes --build-constraints "$requirements/build.txt" --compile-bytecode \
+    --python "$folder/bin/python" -r "$requirements/$1.txt" ||
+    "$venv/bin/python" -m pip --python "$folder/bin/python" install --require-hashes -r "$requirements/$1.txt"
+}
+
+# apart NAME PYTHON: an environment beside .venv.
+apart() {
+  local folder=$build/venv-$1
+  rm -rf "$folder"
+  "$venv/bin/uv" venv -q --python "$2" "$folder"
+  install "$1" "$folder"
+  sha256sum "$requirements/$1.txt" >"$folder/stamp"
+}
+
+# compile PYTHON NAME [ARGUMENT...]: NAME.in to NAME.txt, for this Python and later ones.
+compile() {
+  local python=$1 name=$2
+  shift 2
+  "$venv/bin/uv" pip compile -q --universal --python-version "$python" --generate-hashes --no-header --no-annotate \
+    "$@" "$name.in" -o "$name.txt"
 }
 
 lock() {
-  local compile=("$venv/bin/uv" pip compile -q --universal --python-version 3.11 --no-header --no-annotate)
-  (cd "$requirements" && "${compile[@]}" dev.in -o dev.txt && "${compile[@]}" -c dev.txt demo.in -o demo.txt)
+  cd "$requirements"
+  compile 3.11 dev
+  compile 3.11 demo -c dev.txt
+  compile 3.11 importer
+  compile 3.10 core-oldest
+  compile 3.12 core-newest
+  compile 3.11 uv
+  compile 3.11 build
 }
 
 stamped() { [ -x "$venv/bin/python" ] && sha256sum --status -c "$venv/stamp-$1" 2>/dev/null; }
@@ -67,6 +93,8 @@ case $level in
     lock
     ;;
   *)
-    die "usage: venv.sh demo|dev|lock"
+    [ -f "$requirements/$level.in" ] || die "usage: venv.sh demo|dev|lock, or venv.sh NAME [PYTHON] for tests/requirements/NAME.in"
+    sha256sum --status -c "$build/venv-$level/stamp" 2>/dev/null ||
+      quietly "Python environment .build/venv-$level" apart "$level" "${2:-$venv/bin/python}"
     ;;
 esac
