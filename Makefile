@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-shell demo-clean test test-full test-unit conformance test-faults test-fuzz test-lint test-sanity
-.PHONY: test-docker-clients test-report test-molecule test-integration test-example test-drivers bench venv lock vendor build install uninstall
+.PHONY: test-docker-clients test-report test-artifact test-molecule test-integration test-example test-drivers bench venv lock vendor build install uninstall
 MAKEFLAGS += --no-print-directory
 
 help: ## List the targets
@@ -18,11 +18,11 @@ demo-shell: ## A shell on the host of the demo
 demo-clean: ## Remove everything that the demo made
 	@tests/demo/clean.sh
 
-test: ## Run all tests: unit, docker clients, conformance, faults, fuzz, report, lint, sanity, molecule, integration, example
+test: ## Run all tests: unit, docker clients, conformance, faults, fuzz, report, artifact, lint, sanity, molecule, integration, example
 	@tests/tools/test.sh
 
 test-full: ## Run all tests in full: 100,000 hostile requests, Debian's real driver packages too
-	@GPUFLEET_FUZZ=100000 GPUFLEET_ARGUMENTS=1000 tests/tools/test.sh unit docker_clients conformance faults fuzz report lint sanity molecule integration example driver_packages
+	@GPUFLEET_FUZZ=100000 GPUFLEET_ARGUMENTS=1000 tests/tools/test.sh unit docker_clients conformance faults fuzz report artifact lint sanity molecule integration example driver_packages
 
 test-unit: ## Run the unit tests
 	@tests/tools/test.sh unit
@@ -44,6 +44,9 @@ test-fuzz: ## Attack the plugin's HTTP server; GPUFLEET_FUZZ=100000 for long
 
 test-report: ## Open the page of a fleet in headless Chromium; pictures in .build/report
 	@tests/tools/test.sh report
+
+test-artifact: ## Build the collection and test the tarball: contents, licences, two equal builds, Galaxy's checks
+	@tests/tools/test.sh artifact
 
 test-lint: ## Run the linters and type checks
 	@tests/tools/test.sh lint

@@ -23,8 +23,8 @@ class Component:
     """One work of others.
 
     ``files``: its paths in _vendor, a folder with a slash at its end. ``text``: the file that its
-    licence is at the head of; empty where the wheel has a file for it. ``bundled``: its version,
-    where another component brings it.
+    licence is at the head of; empty where the wheel has a file for it. ``bundled``: the
+    component that brings it, and its version; nothing for a package of its own.
     """
 
     name: str
@@ -32,11 +32,11 @@ class Component:
     copyright: str
     files: tuple[str, ...]
     text: str = ""
-    bundled: str = ""
+    bundled: tuple[str, str] | None = None
 
     @property
     def version(self) -> str:
-        return self.bundled or pinned()[self.name][0]
+        return self.bundled[1] if self.bundled else pinned()[self.name][0]
 
     @property
     def licence_file(self) -> str:
@@ -59,7 +59,7 @@ COMPONENTS = (
         "2005-2016 Michele Simionato",
         ("prometheus_client/decorator.py",),
         text="prometheus_client/decorator.py",
-        bundled="4.0.10",
+        bundled=("prometheus-client", "4.0.10"),
     ),
     Component(
         "h11",

@@ -13,6 +13,13 @@ failed=0
 
 check() { quietly "$@" || failed=1; }
 
+# CHANGELOG.rst is what changelogs/changelog.yaml makes.
+# shellcheck disable=SC2317  # called by check
+release_notes() {
+  antsibull-changelog generate --output "$build/CHANGELOG.rst" --output-format rst &&
+    diff -u CHANGELOG.rst "$build/CHANGELOG.rst"
+}
+
 cd "$root"
 mapfile -t scripts < <(git grep -lE '^#!(/bin/sh|/usr/bin/env bash)' -- . ':!roles' ':!*.py' || true)
 check "ruff check" ruff check .
@@ -22,10 +29,14 @@ check "yamllint" yamllint --strict .
 check "shellcheck" shellcheck --external-sources "${scripts[@]}" "$share"/bash-completion/completions/*
 check "mandoc" mandoc -T lint -W warning "$share"/man/man*/*
 check "antsibull-changelog lint" antsibull-changelog lint
+check "antsibull-changelog lint-changelog-yaml" antsibull-changelog lint-changelog-yaml changelogs/changelog.yaml
+check "CHANGELOG.rst" release_notes
+check "reuse lint" reuse lint
 
 # The two below follow links and leave folders behind: they get a copy.
 cd "$("$root/tests/tools/tree.sh" lint)"
 export ANSIBLE_COLLECTIONS_PATH=$build/lint:$build/collections
 check "ansible-lint" ansible-lint --offline --nocolor
-check "antsibull-docs lint" antsibull-docs lint-collection-docs --plugin-docs .
+check "antsibull-docs lint" antsibull-docs lint-collection-docs --plugin-docs \
+  --validate-collection-refs all --disallow-unknown-collection-refs .
 exit "$failed"

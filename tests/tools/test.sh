@@ -2,7 +2,7 @@
 # Copyright (c) 2026 the gpufleet.nvidia authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# test.sh [unit] [docker_clients] [conformance] [faults] [fuzz] [report] [lint] [sanity] [molecule]
+# test.sh [unit] [docker_clients] [conformance] [faults] [fuzz] [report] [artifact] [lint] [sanity] [molecule]
 # [integration] [example] [driver_packages]: runs these parts of the tests, all but the last by default. The last line is "N passed,
 # N failed"; what was recorded counts one by one, any other part that is no pytest as one. integration is two parts, one
 # for each host: integration-bookworm and integration-trixie. RECORDINGS: the
@@ -10,7 +10,7 @@
 # GPUFLEET_ARGUMENTS: so many command lines for each docker client, 100 by default.
 set -euo pipefail
 . "$(dirname "$0")/steps.sh"
-parts="unit docker_clients conformance faults fuzz report lint sanity molecule integration example"
+parts="unit docker_clients conformance faults fuzz report artifact lint sanity molecule integration example"
 # shellcheck disable=SC2086  # one word per part
 [ $# -gt 0 ] || set -- $parts
 passed=0 failed=0
@@ -62,13 +62,25 @@ conformance() {
   [ "$status" -eq 0 ] || [ "$failed_here" -gt 0 ] || failed=$((failed + 1))
 }
 
+# demo SUITE: on one of the hosts with the collection as users get it: built, and installed into an empty folder.
+demo() {
+  local collections=$build/demo-collections
+  export DEMO_SUITE=$1
+  if [ "$1" = bookworm ]; then
+    rm -rf "$collections"
+    "$root/tests/tools/install.sh" "$collections" >/dev/null || return
+    export DEMO_COLLECTIONS=$collections
+  fi
+  "$root/tests/demo/demo.sh"
+}
+
 # integration SUITE: a demo on a host of this Debian release, and what is tested on it. A host that was up before
 # stays up.
 integration() {
   local mine=yes
   export GPUFLEET_DEMO=$demo_host-$1
   ! docker container inspect "$GPUFLEET_DEMO" >/dev/null 2>&1 || mine=
-  DEMO_SUITE=$1 part "demo on $1" "$root/tests/demo/demo.sh"
+  part "demo on $1" demo "$1"
   suite integration --suite "$1"
   [ -z "$mine" ] || "$root/tests/hosts/host.sh" down "$GPUFLEET_DEMO"
 }
@@ -120,7 +132,9 @@ timed "environment" "$root/tests/tools/prepare.sh" dev
 here=() hosts=()
 for name in "$@"; do
   case $name in
-    unit | docker_clients | conformance | faults | fuzz | report | lint | sanity | driver_packages) here+=("$name") ;;
+    unit | docker_clients | conformance | faults | fuzz | report | artifact | lint | sanity | driver_packages)
+      here+=("$name")
+      ;;
     integration) hosts+=(integration-bookworm integration-trixie) ;;
     molecule | example | integration-bookworm | integration-trixie) hosts+=("$name") ;;
     *) die "usage: test.sh [PART...], of: $parts driver_packages" ;;
@@ -150,6 +164,7 @@ for name in "${here[@]}"; do
       "$root/tests/hosts/packages.sh" chromium chromium-driver fonts-dejavu-core
       suite report
       ;;
+    artifact) suite artifact ;;
     lint) part "lint" "$root/tests/tools/lint.sh" ;;
     sanity) part "ansible-test sanity" quietly "ansible-test sanity" "$root/tests/tools/sanity.sh" ;;
     molecule)

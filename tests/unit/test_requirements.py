@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the gpufleet.nvidia authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Everything that is fetched from a package index is pinned, with the hash of what was looked at."""
+"""What comes from a package index is pinned, with the hash of the file that was looked at."""
 
 from __future__ import annotations
 
