@@ -5,10 +5,13 @@
 #
 # demo.sh: a simulated GPU host, container $demo_host, provisioned and shown. DEMO_SUITE chooses its
 # distribution: this machine's own by default, trixie where that is neither Debian nor Ubuntu.
+# DEMO_COLLECTIONS: a folder with the installed collection, which then provisions the host instead of
+# the checkout.
 set -euo pipefail
 . "$(dirname "$0")/../tools/steps.sh"
 host=$demo_host
 inventory=$demo_folder/inventory
+playbooks=$root/playbooks
 
 default_suite() {
   local ID VERSION_CODENAME
@@ -42,6 +45,13 @@ INVENTORY
 
 play() { watched "ansible-playbook ${1##*/}" ansible-playbook -i "$inventory" "$@"; }
 
+# The checkout's ansible.cfg would lead to the checkout.
+use_installed() {
+  printf '[connection]\npipelining = true\n' >"$build/demo/ansible.cfg"
+  export ANSIBLE_CONFIG=$build/demo/ansible.cfg ANSIBLE_COLLECTIONS_PATH=$DEMO_COLLECTIONS
+  playbooks=$DEMO_COLLECTIONS/ansible_collections/gpufleet/nvidia/playbooks
+}
+
 on_host() { docker exec "$host" sh -c "$1"; }
 
 show() {
@@ -70,27 +80,28 @@ tests/tools/prepare.sh demo
 heading "Host $host: a $suite container with systemd"
 tests/hosts/host.sh up "$host" "$suite"
 write_inventory
+[ -z "${DEMO_COLLECTIONS:-}" ] || use_installed
 
 heading "Simulated GPUs (playbooks/simulated.yml)"
-play playbooks/simulated.yml
+play "$playbooks/simulated.yml"
 
 # The image of the container is made on the host's engine, so the engine comes first.
 if ! on_host 'docker image inspect gpufleet/cuda:8.0' >/dev/null 2>&1; then
   heading "The host (playbooks/site.yml, with no container declared yet)"
-  play playbooks/site.yml --extra-vars '{"gpufleet_containers": []}'
+  play "$playbooks/site.yml" --extra-vars '{"gpufleet_containers": []}'
 fi
 
 heading "An image for the container, made from the host's own files"
 play tests/hosts/gpu_image.yml
 
 heading "The container (playbooks/site.yml)"
-play playbooks/site.yml
+play "$playbooks/site.yml"
 
 heading "A second run of playbooks/site.yml"
-unchanged playbooks/site.yml
+unchanged "$playbooks/site.yml"
 
 heading "The GPUs of $host (playbooks/facts.yml)"
-play playbooks/facts.yml
+play "$playbooks/facts.yml"
 
 heading "What runs on $host"
 show 'docker exec training /usr/local/nvidia/bin/nvidia-smi -L'
