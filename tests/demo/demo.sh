@@ -6,7 +6,7 @@
 # demo.sh: a simulated GPU host, container $demo_host, provisioned and shown. DEMO_SUITE chooses its
 # distribution: this machine's own by default, trixie where that is neither Debian nor Ubuntu.
 # DEMO_COLLECTIONS: a folder with the installed collection, which then provisions the host instead of
-# the checkout.
+# the checkout. DEMO_VENV: an environment with another ansible-core than that of .venv.
 set -euo pipefail
 . "$(dirname "$0")/../tools/steps.sh"
 host=$demo_host
@@ -69,7 +69,7 @@ unchanged() {
 }
 
 cd "$root"
-PATH=$root/.venv/bin:$PATH
+PATH=${DEMO_VENV:-$root/.venv}/bin:$PATH
 export ANSIBLE_DISPLAY_SKIPPED_HOSTS=false
 export ANSIBLE_HOME=$build/ansible # what ansible keeps between runs; not in this user's home
 suite=${DEMO_SUITE:-$(default_suite)}

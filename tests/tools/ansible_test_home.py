@@ -32,8 +32,12 @@ subprocess.check_call([sys.executable, "-m", "pip", "install", "--quiet", "--upg
 
 def pip_settings() -> dict[str, str]:
     """The pip settings of this user, from files and environment, by option name."""
+    # That of .venv: the environment that this runs in may have no pip.
     listed = subprocess.run(
-        [sys.executable, "-m", "pip", "config", "list"], check=True, capture_output=True, text=True
+        [ROOT / ".venv" / "bin" / "python", "-m", "pip", "config", "list"],
+        check=True,
+        capture_output=True,
+        text=True,
     )
     found = re.findall(r"^(?:global|install|:env:)\.([\w-]+)='(.*)'$", listed.stdout, re.MULTILINE)
     settings = {name.replace("_", "-"): value for name, value in found}

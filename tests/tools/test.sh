@@ -2,10 +2,9 @@
 # Copyright (c) 2026 the gpufleet.nvidia authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# test.sh [unit] [docker_clients] [conformance] [faults] [fuzz] [report] [artifact] [lint] [sanity] [molecule]
-# [integration] [example] [driver_packages]: runs these parts of the tests, all but the last by default. The last line is "N passed,
-# N failed"; what was recorded counts one by one, any other part that is no pytest as one. integration is two parts, one
-# for each host: integration-bookworm and integration-trixie. RECORDINGS: the
+# test.sh [PART...]: runs these parts of the tests, all but driver_packages and cores by default; a wrong name lists
+# them. The last line is "N passed, N failed"; what was recorded counts one by one, any other part that is no pytest
+# as one. integration is two parts, one for each host: integration-bookworm and integration-trixie. RECORDINGS: the
 # folder that conformance replays. GPUFLEET_FUZZ: so many hostile requests, 5000 by default.
 # GPUFLEET_ARGUMENTS: so many command lines for each docker client, 100 by default.
 set -euo pipefail
@@ -85,6 +84,21 @@ integration() {
   [ -z "$mine" ] || "$root/tests/hosts/host.sh" down "$GPUFLEET_DEMO"
 }
 
+# The oldest and the newest ansible-core. Where there is no Python for one it counts nowhere.
+cores() {
+  local name status
+  for name in oldest newest; do
+    status=0
+    timed "the $name ansible-core" "$root/tests/tools/cores.sh" "$name" || status=$?
+    case $status in
+      0) passed=$((passed + 1)) ;;
+      77) ;;
+      *) failed=$((failed + 1)) ;;
+    esac
+  done
+  "$root/tests/hosts/host.sh" down "$demo_host-cores"
+}
+
 images() {
   for suite in bookworm trixie; do "$root/tests/hosts/image.sh" "$suite"; done
 }
@@ -129,7 +143,7 @@ join_lanes() {
 timed "environment" "$root/tests/tools/prepare.sh" dev
 # The simulated driver is compiled for the unit tests too.
 "$root/tests/hosts/packages.sh" gcc libc6-dev
-here=() hosts=()
+here=() hosts=() cores=
 for name in "$@"; do
   case $name in
     unit | docker_clients | conformance | faults | fuzz | report | artifact | lint | sanity | driver_packages)
@@ -137,7 +151,8 @@ for name in "$@"; do
       ;;
     integration) hosts+=(integration-bookworm integration-trixie) ;;
     molecule | example | integration-bookworm | integration-trixie) hosts+=("$name") ;;
-    *) die "usage: test.sh [PART...], of: $parts driver_packages" ;;
+    cores) cores=yes ;;
+    *) die "usage: test.sh [PART...], of: $parts driver_packages cores" ;;
   esac
 done
 case " $* " in *" fuzz "*) "$root/tests/hosts/nginx.sh" ;; esac
@@ -177,6 +192,7 @@ for name in "${here[@]}"; do
   esac
 done
 join_lanes
+[ -z "$cores" ] || cores # after the others, with whom it would share the demo's files
 
 # On one stream, so that the count is the last line.
 printf '\nslowest parts\n'
