@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCKS = sorted((ROOT / "tests" / "requirements").glob("*.txt")) + [ROOT / "meta" / "vendored.txt"]
@@ -31,3 +32,11 @@ def test_every_in_file_is_locked() -> None:
         assert re.search(rf"^  compile 3\.\d+ {source.stem}( |$)", script, re.MULTILINE), (
             source.name
         )
+
+
+def test_the_oldest_ansible_core_is_the_one_that_is_promised() -> None:
+    """`make test-full` tests with it."""
+    promised = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text())["requires_ansible"]
+    lock = (ROOT / "tests" / "requirements" / "core-oldest.txt").read_text()
+    tested = re.search(r"^ansible-core==(\d+\.\d+)\.", lock, re.MULTILINE)
+    assert tested and promised == f">={tested[1]}.0"
