@@ -12,9 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-NAME = "gpufleet-nvidia-1.0.0.tar.gz"
+GALAXY = yaml.safe_load((ROOT / "galaxy.yml").read_text())
+NAME = f"gpufleet-nvidia-{GALAXY['version']}.tar.gz"
 sys.path.insert(0, str(ROOT / "tests" / "tools"))
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]

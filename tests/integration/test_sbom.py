@@ -10,13 +10,16 @@ import subprocess
 import tarfile
 from pathlib import Path
 
+import yaml
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_the_host_runs_the_release_of_the_bill(on_host) -> None:
     """Its folder has the name that the tarball's bill of materials tells, and the files."""
     subprocess.run(["make", "-C", str(ROOT), "build"], check=True, capture_output=True)
-    with tarfile.open(ROOT / ".build" / "gpufleet-nvidia-1.0.0.tar.gz") as archive:
+    version = yaml.safe_load((ROOT / "galaxy.yml").read_text())["version"]
+    with tarfile.open(ROOT / ".build" / f"gpufleet-nvidia-{version}.tar.gz") as archive:
         bill = json.load(archive.extractfile("meta/sbom.cdx.json"))
     programs = bill["metadata"]["component"]
     (told,) = programs["properties"]
