@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-shell demo-clean test test-full test-unit conformance test-faults test-fuzz test-lint test-sanity
-.PHONY: test-docker-clients test-report test-artifact test-molecule test-integration test-example test-drivers bench venv lock vendor build install uninstall
+.PHONY: test-docker-clients test-report test-docs test-artifact test-molecule test-integration test-example test-drivers bench docs venv lock vendor build install uninstall
 MAKEFLAGS += --no-print-directory
 
 help: ## List the targets
@@ -65,6 +65,9 @@ test-example: ## Test docs/examples/tested-playbook as its user does, with the b
 
 test-drivers: ## Test discovery on Debian's real driver packages (not part of test)
 	@tests/tools/test.sh driver_packages
+
+docs: ## Build the documentation site, .build/docs/html
+	@tests/tools/docs.sh
 
 venv: ## Make .venv with everything that tests and lint need
 	@tests/tools/prepare.sh dev

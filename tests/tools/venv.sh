@@ -68,6 +68,7 @@ lock() {
   cd "$requirements"
   compile 3.11 dev
   compile 3.11 demo -c dev.txt
+  compile 3.11 docs -c dev.txt
   compile 3.11 importer
   compile 3.10 core-oldest
   compile 3.12 core-newest
@@ -83,6 +84,7 @@ flock 9
 case $level in
   demo | dev)
     cd "$requirements"
+    # What dev has is all that demo needs.
     ! stamped dev || exit 0
     ! stamped "$level" || exit 0
     { "$venv/bin/python" -c "" && "$venv/bin/uv" --version; } >/dev/null 2>&1 || create
