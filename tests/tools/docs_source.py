@@ -18,12 +18,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 # Pages beside README.md, each if it is there.
 ROOT_PAGES = ("CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.rst", "CHANGELOG.md")
-# Lines of index.md that stand for something else.
+# Lines of pages that stand for something else.
 SECTION = re.compile(r"^<!-- from README\.md: (.+) -->$", re.MULTILINE)
 OTHER_PAGES = "<!-- all other pages -->"
 LINK = re.compile(r"(?<=\]\()([^()\s#]+)(#[^()\s]*)?(?=\))")
-# What antsibull-docs writes for other themes: a table of contents, which furo has at the side, and the whole name
-# with the description as the title.
+# What antsibull-docs writes for other themes: a table of contents, which furo has at the side, and
+# the whole name with the description as the title.
 CONTENTS = re.compile(r"^\.\. contents::\n(?: +\S.*\n)*", re.MULTILINE)
 TITLE = re.compile(r"^gpufleet\.nvidia\.(\w+) (module|role) -- (.*)\n\++\n", re.MULTILINE)
 TOCTREE = re.compile(r"^```\{toctree\}\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -78,11 +78,14 @@ def stage(target: Path) -> None:
     pages |= {Path(name): ROOT / name for name in ROOT_PAGES if (ROOT / name).exists()}
     texts = {page: relink(path.read_text(), path, page) for page, path in pages.items()}
 
-    index = Path("index.md")
     readme = ROOT / "README.md"
-    texts[index] = SECTION.sub(
-        lambda found: relink(section(readme.read_text(), found[1]), readme, index), texts[index]
-    )
+
+    for page, text in texts.items():
+        texts[page] = SECTION.sub(
+            lambda found, page=page: relink(section(readme.read_text(), found[1]), readme, page),
+            text,
+        )
+    index = Path("index.md")
     others = sorted({str(page.with_suffix("")) for page in pages} - listed(texts[index]))
     texts[index] = texts[index].replace(OTHER_PAGES, "\n".join(o for o in others if o != "index"))
     texts[Path("reference.md")] = reference(target / "reference")
