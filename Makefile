@@ -33,8 +33,8 @@ test-docker-clients: ## Compare arguments with real docker clients; GPUFLEET_ARG
 test-faults: ## Kill, starve and race what makes driver volumes (root)
 	@tests/tools/test.sh faults
 
-bench: venv ## Measure beside baselines, all or SUBJECTS=driver_volume
-	@.venv/bin/python tests/bench/run.py $(SUBJECTS)
+bench: venv ## Measure beside baselines, all or SUBJECTS=driver_volume; SAVE=FILE for docs/performance.md
+	@.venv/bin/python tests/bench/run.py $(if $(SAVE),--save $(SAVE)) $(SUBJECTS)
 
 conformance: ## Replay recordings of nvidia-docker 1.0.1 and nvidia-ctk (RECORDINGS=folder: others)
 	@RECORDINGS='$(RECORDINGS)' tests/tools/test.sh conformance
