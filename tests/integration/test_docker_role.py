@@ -170,3 +170,15 @@ def test_the_user_is_told_what_a_restart_stops(role, on_host) -> None:
     on_host(f"rm -f {FILE} {DROP_IN} {RUNTIME}; {RESTART}")
     said = " ".join(role().split())
     assert "the restart of Docker stops 1 running containers" in said
+
+
+def test_no_mirror_is_asked_where_no_package_is_wanted(role, on_host) -> None:
+    """The lists are old and no source answers: Docker was in the image of such a host."""
+    stamps = "/var/lib/apt/lists /var/lib/apt/periodic/update-success-stamp"
+    nowhere = "/etc/apt/apt.conf.d/99nowhere"
+    on_host(f"touch -cd '3 days ago' {stamps}")
+    on_host(f"echo 'Acquire::http::Proxy \"http://127.0.0.1:1\";' >{nowhere}")
+    try:
+        assert "changed=0 " in role(docker_packages=[])
+    finally:
+        on_host(f"rm {nowhere}; touch -c {stamps}")
