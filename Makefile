@@ -48,6 +48,8 @@ test-report: ## Open the page of a fleet in headless Chromium; pictures in .buil
 test-artifact: ## Build the collection and test the tarball: contents, licences, two equal builds, Galaxy's checks
 	@tests/tools/test.sh artifact
 
+test-docs: ## Build the documentation site and open it in headless Chromium; pictures in .build/site
+	@tests/tools/test.sh docs
 test-lint: ## Run the linters and type checks
 	@tests/tools/test.sh lint
 

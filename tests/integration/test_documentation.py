@@ -25,7 +25,10 @@ def blocks() -> list[tuple[str, str]]:
 
 
 def lines() -> list[tuple[str, str]]:
-    return [(where, line) for where, block in blocks() for line in block.splitlines()]
+    """Each line once per place, though pages repeat some."""
+    return list(
+        dict.fromkeys((where, line) for where, block in blocks() for line in block.splitlines())
+    )
 
 
 def test_there_are_lines_for_each_place() -> None:
