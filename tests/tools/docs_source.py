@@ -102,19 +102,23 @@ def stage(target: Path) -> None:
 
 def reference(folder: Path) -> str:
     """Fit what antsibull-docs has written into the site; return the table of contents of it."""
-    for path in folder.glob("*.rst"):
-        text, found = TITLE.subn(_title, CONTENTS.sub("", path.read_text()))
-        if found != 1:
-            raise SystemExit(f"{path} has no title as antsibull-docs wrote it so far")
-        path.write_text(text)
     text = "# Reference\n\nMade from what `ansible-doc` shows.\n"
     for kind, title in (("module", "Modules"), ("role", "Roles")):
-        names = sorted(path.stem for path in folder.glob(f"*_{kind}.rst"))
-        if not names:
+        paths = sorted(folder.glob(f"*_{kind}.rst"), key=lambda path: path.stem.removesuffix(kind))
+        if not paths:
             raise SystemExit(f"antsibull-docs has written no {kind}")
-        text += f"\n## {title}\n\n```{{toctree}}\n"
-        text += "".join(f"{name.removesuffix(f'_{kind}')} <reference/{name}>\n" for name in names)
-        text += "```\n"
+        text += f"\n## {title}\n\n| {kind} | what it does |\n| --- | --- |\n"
+        contents = ""
+        for path in paths:
+            page = CONTENTS.sub("", path.read_text())
+            heading = TITLE.search(page)
+            if heading is None:
+                raise SystemExit(f"{path} has no title as antsibull-docs wrote it so far")
+            name, _dummy, description = heading.groups()
+            path.write_text(TITLE.sub(_title, page))
+            text += f"| [`{name}`](reference/{path.name}) | {description.replace(chr(92), '')} |\n"
+            contents += f"{kind} {name} <reference/{path.stem}>\n"
+        text += f"\n```{{toctree}}\n:hidden:\n:caption: {title}\n\n{contents}```\n"
     return text
 
 
