@@ -9,7 +9,7 @@
 # GPUFLEET_ARGUMENTS: so many command lines for each docker client, 100 by default.
 set -euo pipefail
 . "$(dirname "$0")/steps.sh"
-parts="unit docker_clients conformance faults fuzz report artifact lint sanity molecule integration example"
+parts="unit docker_clients conformance faults fuzz report docs artifact lint sanity molecule integration example"
 # shellcheck disable=SC2086  # one word per part
 [ $# -gt 0 ] || set -- $parts
 passed=0 failed=0
@@ -146,7 +146,7 @@ timed "environment" "$root/tests/tools/prepare.sh" dev
 here=() hosts=() cores=
 for name in "$@"; do
   case $name in
-    unit | docker_clients | conformance | faults | fuzz | report | artifact | lint | sanity | driver_packages)
+    unit | docker_clients | conformance | faults | fuzz | report | docs | artifact | lint | sanity | driver_packages)
       here+=("$name")
       ;;
     integration) hosts+=(integration-bookworm integration-trixie) ;;
@@ -175,9 +175,9 @@ for name in "${here[@]}"; do
       suite faults -n 2 -rs
       ;;
     fuzz) suite fuzz -rs ;;
-    report)
+    report | docs)
       "$root/tests/hosts/packages.sh" chromium chromium-driver fonts-dejavu-core
-      suite report
+      suite "$name"
       ;;
     artifact) suite artifact ;;
     lint) part "lint" "$root/tests/tools/lint.sh" ;;
