@@ -16,10 +16,15 @@ from typing import Any
 
 from .daemon_json_lists import NOTHING, Path, get, parts, put, wholes
 from .errors import DaemonJsonError
+from .format_number import is_newer, refusal
 from .json_reader import read
 from .json_values import canonical, dump, same
 
-_FORMAT = 1
+FORMAT = 1
+
+
+class NewerRecord(DaemonJsonError):
+    """A newer version has written the record."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +172,7 @@ def write(record: Record) -> str:
     ]
     holders = [{"path": list(path), **_known("was", was)} for path, was in record.holders.items()]
     content = {
-        "format": _FORMAT,
+        "format": FORMAT,
         "file": record.file,
         "original": record.original,
         "digests": list(record.digests),
@@ -178,10 +183,15 @@ def write(record: Record) -> str:
 
 
 def parse(data: bytes, name: str, file: str) -> Record:
-    """Return the record in ``data``. Raises DaemonJsonError if it is no record of ``file``."""
+    """Return the record in ``data``.
+
+    Raises DaemonJsonError if it is no record of ``file``, NewerRecord if it is of a newer format.
+    """
     try:
         content = read(data, name)[0]
-        if content["format"] != _FORMAT or content["file"] != file:
+        if is_newer(content["format"], FORMAT):
+            raise NewerRecord(refusal(name, content["format"], FORMAT))
+        if content["format"] != FORMAT or content["file"] != file:
             raise DaemonJsonError(f"it is of format {content['format']}, for {content['file']}")
         settings = {
             _path(one): Setting(one.get("was", NOTHING), tuple(one["put"]))
@@ -191,6 +201,8 @@ def parse(data: bytes, name: str, file: str) -> Record:
         original, digests = content["original"], tuple(content["digests"])
         if not all(isinstance(text, str) for text in (*digests, original or "")):
             raise TypeError
+    except NewerRecord:
+        raise
     except (DaemonJsonError, AttributeError, KeyError, TypeError) as error:
         why = f": {error}" if isinstance(error, DaemonJsonError) else ""
         raise DaemonJsonError(

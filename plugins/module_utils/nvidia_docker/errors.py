@@ -39,6 +39,10 @@ class GpusInUse(NvidiaDockerError):
     """Fewer GPUs are free than were asked for."""
 
 
+class NewerLabels(NvidiaDockerError):
+    """A container has labels that a newer version has written."""
+
+
 class LeaseError(NvidiaDockerError):
     """The record of GPUs that are about to be used can't be read or written."""
 

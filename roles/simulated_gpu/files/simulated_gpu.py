@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 _HERE = Path(__file__).resolve().parent
-_FIXED = {"driver", "gpus", "minor", "busid", "migs"}
+_FIXED = {"format", "driver", "gpus", "minor", "busid", "migs"}
 
 
 def build(machine: Machine, prefix: Path, nodes: bool = True) -> Path:

@@ -12,7 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..container_labels import GPUS_LABEL, INJECTION_LABEL, SHARING_LABEL
+from ..container_labels import (
+    FORMAT_LABEL,
+    GPUS_LABEL,
+    INJECTION_LABEL,
+    SHARING_LABEL,
+    check_format,
+)
 from ..errors import DockerError, DriverVolumeError, InvalidInput, NotInstalled
 from ..requirement import Image
 from . import process
@@ -21,7 +27,7 @@ from .docker import Docker
 PLUGIN_SOCKETS = Path("/run/docker/plugins")
 """Where the engine looks for the sockets of volume drivers (Docker's plugin API)."""
 
-_LABELS = (GPUS_LABEL, INJECTION_LABEL, SHARING_LABEL)
+_LABELS = (FORMAT_LABEL, GPUS_LABEL, INJECTION_LABEL, SHARING_LABEL)
 _CONTAINER = (
     '{"name":{{json .Name}},"image":{{json .Image}},"labels":{{json .Config.Labels}},'
     '"pid":{{.State.Pid}}}'
@@ -62,7 +68,8 @@ class Engine:
     """The engine behind a unix socket, ``unix:///var/run/docker.sock``.
 
     Each method raises DockerError if the client is missing, the engine does not answer or refuses.
-    Raises InvalidInput for the address of an engine that may be another machine's.
+    Raises InvalidInput for the address of an engine that may be another machine's, NewerLabels for
+    a container that a newer version has made.
     """
 
     def __init__(self, address: str) -> None:
@@ -85,6 +92,7 @@ class Engine:
             return None
         told = json.loads(output)
         name = told["name"].removeprefix("/")
+        check_format(name, told["labels"] or {})
         return Container(name, told["image"], told["labels"] or {}, told["pid"])
 
     def containers(self) -> tuple[ListedContainer, ...]:
@@ -101,6 +109,8 @@ class Engine:
             )
             for one in told
         ]
+        for one in listed:
+            check_format(one.name, one.labels)
         return tuple(sorted(listed, key=lambda one: one.name))
 
     def pids(self, identifiers: Sequence[str]) -> dict[str, int]:

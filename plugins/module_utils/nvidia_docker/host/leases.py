@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import LeaseError
+from ..format_number import refusal
 from .durable import sync_directory
 
 DIRECTORY = Path("/run/nvidia-docker/leases")
@@ -30,7 +31,7 @@ LIFETIME_SECONDS = 600
 LOCK_SECONDS = 60
 """Whoever has the lock asks NVML and Docker, no more."""
 
-_FORMAT = 1
+FORMAT = 1
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _LOCK = ".lock"
 _SUFFIX = ".json"
@@ -79,7 +80,7 @@ class Leases:
         path = self._directory / f"{secrets.token_hex(8)}{_SUFFIX}"
         new = path.with_name(f".{path.name}")
         record = {
-            "format": _FORMAT,
+            "format": FORMAT,
             "container": container,
             "gpus": list(uuids),
             "boot": _boot(),
@@ -119,11 +120,9 @@ class Leases:
     def _read(self, path: Path) -> Lease | None:
         try:
             told = json.loads(path.read_text(encoding="utf-8"))
-            if told["format"] != _FORMAT:
-                raise LeaseError(
-                    f"{path} has format {told['format']!r}, this version reads {_FORMAT}: use the "
-                    "version of gpufleet.nvidia that wrote it, or delete it if no play runs"
-                )
+            if told["format"] != FORMAT:
+                or_else = "delete it if no play runs"
+                raise LeaseError(refusal(str(path), told["format"], FORMAT, or_else))
             if not isinstance(told["gpus"], list):
                 raise TypeError
             age = _seconds_since_boot() - float(told["written"])

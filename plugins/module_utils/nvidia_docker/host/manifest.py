@@ -14,13 +14,20 @@ from pathlib import Path
 from typing import Any
 
 from ..driver_files import DriverCapability
+from ..errors import DriverVolumeError
+from ..format_number import is_newer, refusal
 from .driver_candidates import DIRECTORIES, Candidate
 from .driver_choice import SAFE_NAME
 
 FILE_NAME = "manifest.json"
 FORMAT = 2
-"""Changes with the layout and the rules of ``choose``: a volume of another format is remade."""
+"""Changes with the layout and the rules of ``choose``: a volume of an older format is remade, one
+of a newer format is refused."""
 _LARGEST = 4 * 1024 * 1024
+
+
+class NewerVolume(DriverVolumeError):
+    """A newer version has made the volume."""
 
 
 class Link(Enum):
@@ -83,7 +90,8 @@ class Manifest:
 def read(directory: Path) -> Manifest:
     """Return the manifest of the volume in ``directory``.
 
-    Raises ValueError with the reason if there is none that can be trusted.
+    Raises ValueError with the reason if there is none that can be trusted, NewerVolume if a newer
+    version has made the volume.
     """
     # A pipe in its place would keep whoever opens it waiting.
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
@@ -100,6 +108,10 @@ def read(directory: Path) -> Manifest:
         raise ValueError(f"{FILE_NAME} can't be read: {os.strerror(error.errno or 0)}") from error
     try:
         data = json.loads(content)
+        if is_newer(data["format"], FORMAT):
+            or_else = "remove the volume with module nvidia_driver_volume"
+            what = f"the driver volume {directory}"
+            raise NewerVolume(refusal(what, data["format"], FORMAT, or_else))
         if data["format"] != FORMAT:
             raise ValueError("another format")
         return Manifest(

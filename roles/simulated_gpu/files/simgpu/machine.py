@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+FORMAT = 1
+"""Of machine files; one that does not say its format is of 1."""
 MAX_GPUS = 64
 MAX_MIG_DEVICES = 8
 
@@ -27,7 +29,7 @@ _NUMBER, _TEXT, _PROCESSES = (
     'processes as "pid:bytes,pid:bytes"',
 )
 
-_TOP = {"driver", "module_version", "cuda", "init", "gpus", "topo", "p2p", "procs", "numa"}
+_TOP = set("format driver module_version cuda init gpus topo p2p procs numa".split())
 _TOP_NUMBERS = (
     "uvm_major",
     "caps_major",
@@ -128,6 +130,12 @@ def check_machine(machine: Any) -> None:
     """:raises SimulationError: a field is unknown, of a wrong kind, or names a missing GPU"""
     if not isinstance(machine, dict):
         raise SimulationError("a machine must be an object with the fields driver, cuda and gpus")
+    found = machine.get("format", FORMAT)
+    if not isinstance(found, int) or isinstance(found, bool) or not 0 < found <= FORMAT:
+        raise SimulationError(
+            f"the machine file has format {found!r}, this version of gpufleet.nvidia reads "
+            f"{FORMAT}: use a later version, or write the file for format {FORMAT}"
+        )
     _check_names(machine, _TOP, "the machine")
     driver = machine.get("driver")
     for field in ("driver", "module_version"):

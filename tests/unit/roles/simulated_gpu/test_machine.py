@@ -32,6 +32,11 @@ def put(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
     ("change", "message"),
     [
         (put("gpu", []), "the machine has an unknown field 'gpu'; the nearest is 'gpus'"),
+        (
+            put("format", 2),
+            "the machine file has format 2, this version of gpufleet.nvidia reads 1",
+        ),
+        (put("format", "1"), "the machine file has format '1', this version of"),
         (put("driver", 550), "driver must be a version such as 550.163.01, not 550"),
         (put("driver", "550.1/../.."), "driver must be a version"),
         (put("cuda", "8.0"), "cuda must be a whole number, null or \"err:N\", not '8.0'"),
@@ -53,6 +58,10 @@ def test_wrong_machine(read: Any, change: Callable[[Any], None], message: str) -
     with pytest.raises(simulated_gpu.SimulationError) as caught:
         check_machine(machine)
     assert message in str(caught.value)
+
+
+def test_a_machine_may_say_its_format(read: Any) -> None:
+    check_machine({**read("zoo5"), "format": 1})
 
 
 def test_file_that_is_no_machine(tmp_path: Path) -> None:

@@ -191,9 +191,9 @@ DAMAGED = [
     b"{",
     b"[]",
     b"{}",
-    b'{"format": 2, "file": "%s"}' % FILE.encode(),
+    b'{"format": 0, "file": "%s"}' % FILE.encode(),
     daemon_json_record.write(Record("/other")).encode(),
-    daemon_json_record.write(Record(FILE)).replace("1", "2", 1).encode(),
+    daemon_json_record.write(Record(FILE)).replace("1", "0", 1).encode(),
     b'{"format": 1, "file": "%s", "settings": {}, "holders": []}' % FILE.encode(),
     b'{"format": 1, "file": "%s", "settings": [{"path": [], "put": []}], "holders": [], '
     b'"original": null, "digests": []}' % FILE.encode(),
@@ -213,6 +213,18 @@ def test_a_damaged_or_foreign_record_is_refused(data: bytes) -> None:
     ) as e:
         daemon_json_record.parse(data, "/r.json", FILE)
     assert "\n" not in str(e.value)
+
+
+def test_a_record_of_a_newer_format_is_not_thrown_away() -> None:
+    """What stood in the file before is in it."""
+    newer = daemon_json_record.write(Record(FILE)).replace("1", "2", 1).encode()
+    sentence = (
+        "/r.json has format 2, this version of gpufleet.nvidia reads 1: use the version that wrote "
+        "it or a later one"
+    )
+    with pytest.raises(DaemonJsonError) as error:
+        daemon_json_record.parse(newer, "/r.json", FILE)
+    assert str(error.value) == sentence
 
 
 NAMES = st.sampled_from(["dns", "labels", "features", "runtimes", "debug", "exec-opts", "x"])

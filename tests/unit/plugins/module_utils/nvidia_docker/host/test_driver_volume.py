@@ -87,6 +87,34 @@ def test_the_manifest_says_what_is_in_it(root, driver) -> None:
     )
 
 
+def test_a_volume_of_a_newer_format_is_neither_used_nor_remade(root, driver, snapshot) -> None:
+    """A downgrade must not undo what the newer version has made."""
+    made = driver_volume.create(root, VERSION, driver.root)
+    file = made.path / "manifest.json"
+    file.write_text(file.read_text().replace('"format": 2', '"format": 3'))
+    before = snapshot(root)
+    sentence = (
+        f"the driver volume {made.path} has format 3, this version of gpufleet.nvidia reads 2: use "
+        "the version that wrote it or a later one, or remove the volume with module "
+        "nvidia_driver_volume"
+    )
+    for use in (driver_volume.create, driver_volume.compare, driver_volume.unfit):
+        with pytest.raises(DriverVolumeError) as error:
+            use(root, VERSION, *(() if use is driver_volume.unfit else (driver.root,)))
+        assert str(error.value) == sentence
+    assert snapshot(root) == before
+    assert driver_volume.content(root, VERSION)[1]
+
+
+def test_a_volume_of_an_older_format_is_remade(root, driver) -> None:
+    made = driver_volume.create(root, VERSION, driver.root)
+    file = made.path / "manifest.json"
+    whole = file.read_text()
+    file.write_text(whole.replace('"format": 2', '"format": 1'))
+    assert driver_volume.create(root, VERSION, driver.root).changed
+    assert json.loads(file.read_text()) == json.loads(whole)
+
+
 def test_a_second_run_changes_nothing_and_opens_no_driver_file(
     root, driver, start_create, snapshot
 ) -> None:

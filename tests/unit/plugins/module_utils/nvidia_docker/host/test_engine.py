@@ -5,15 +5,22 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shlex
 import socket
 from pathlib import Path
 
 import pytest
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.container_labels import (  # noqa: E501
+    FORMAT_LABEL,
+    INJECTION_LABEL,
+)
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.errors import (
     DockerError,
     DriverVolumeError,
     InvalidInput,
+    NewerLabels,
     NotInstalled,
 )
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host.engine import (
@@ -167,6 +174,23 @@ def test_every_container_with_its_labels(client: Client) -> None:
         ListedContainer("b2", "web", "exited", {}),
     )
     assert client.calls[0].startswith("--host unix:///run/docker.sock ps --all --no-trunc ")
+
+
+@pytest.mark.parametrize("number", ["2", "10", "0", "x", ""])
+def test_a_container_of_a_newer_format_is_not_guessed_at(client: Client, number: str) -> None:
+    """It is named; older ones have no number, and are of format 1."""
+    labels = json.dumps({FORMAT_LABEL: number, INJECTION_LABEL: "ab"})
+    client.says(f'{{"name":"/c","image":"sha256:ab","labels":{labels},"pid":7}}\n')
+    known = re.escape(f"label {FORMAT_LABEL} of container c has format ")
+    with pytest.raises(NewerLabels, match=f"^{known}.*, or remove the container$"):
+        Engine(SOCKET).container("c")
+    client.says(f'{{"id":"1","name":"c","status":"exited","labels":{labels}}}\n')
+    if number:  # Docker lists a label that is not there as empty
+        with pytest.raises(NewerLabels, match=f"^{known}"):
+            Engine(SOCKET).containers()
+    labels = json.dumps({FORMAT_LABEL: "1"})
+    client.says(f'{{"name":"/c","image":"sha256:ab","labels":{labels},"pid":7}}\n')
+    assert Engine(SOCKET).container("c")
 
 
 def test_processes_of_containers(client: Client) -> None:

@@ -117,7 +117,9 @@ def test_another_format_is_refused_and_stays(
     """It may hold a GPU."""
     path = altered(format=version)
     for use in (store.read, store.locked().__enter__):
-        with pytest.raises(LeaseError, match=rf"{path} has format .*, this version reads 1: use"):
+        with pytest.raises(
+            LeaseError, match=rf"{path} has format .*, this version of gpufleet.nvidia reads 1: use"
+        ):
             use()
     assert path.exists()
 
