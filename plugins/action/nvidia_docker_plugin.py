@@ -26,7 +26,11 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         arguments = self.validate_argument_spec(
             argument_spec={
-                "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+                "state": {
+                    "type": "str",
+                    "choices": ["present", "absent", "previous"],
+                    "default": "present",
+                },
                 "units": {"type": "dict"},
                 "listen": {"type": "str"},
             }

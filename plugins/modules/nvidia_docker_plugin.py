@@ -14,8 +14,9 @@ author:
 description:
   - Puts the programs that this collection carries onto a host, beside an older release, compiles them
     for the host's Python and then switches to them at once.
-  - Programs that run during the switch go on with the release that they started with. One older
-    release is kept.
+  - Programs that run during the switch go on with the release that they started with. The release
+    before is kept, with its launchers and units, to go back to.
+  - A host that has a newer version is not given an older one.
   - A host that has the right release answers so in one module run, and nothing is transferred.
     Files that were changed by hand are noticed and replaced.
   - Does not start or restart a unit; RV(restart) and RV(restart_sockets) tell whether that is needed.
@@ -41,8 +42,10 @@ options:
     description:
       - V(present) installs the programs, V(absent) removes what this module made and nothing else.
       - Stop the service before you remove its unit.
+      - V(previous) goes back to the release before the last upgrade, with the launchers and units that
+        it had, unless it can't read what the newer one keeps on the host. A second run changes nothing.
     type: str
-    choices: [present, absent]
+    choices: [present, absent, previous]
     default: present
   units:
     description:
@@ -52,7 +55,9 @@ options:
         C(@.service). All six, or none.
       - The C(WorkingDirectory) of C(nvidia-docker-plugin.service) must be
         C(/usr/local/lib/nvidia-docker/current), which tells the release that the plugin runs.
-      - With them the user C(nvidia-docker) is made, which the plugin runs as. It is never removed.
+      - With them the user C(nvidia-docker) is made, which the plugin runs as. O(state=absent) removes it
+        if it was not there before.
+      - Not used with O(state=previous).
     type: dict
   listen:
     description:
@@ -87,6 +92,11 @@ EXAMPLES = r"""
     listen: 127.0.0.1:3476
   register: programs
 
+- name: Go back to the release before the last upgrade
+  gpufleet.nvidia.nvidia_docker_plugin:
+    state: previous
+  register: programs
+
 - name: Remove the programs
   gpufleet.nvidia.nvidia_docker_plugin:
     state: absent
@@ -96,33 +106,33 @@ RETURN = r"""
 release:
   description: SHA-256 that names the installed content.
   type: str
-  returned: O(state=present)
+  returned: O(state=present) or O(state=previous)
   sample: 5f8b0c1d3a
 version:
   description: Version of the programs.
   type: str
-  returned: O(state=present)
+  returned: O(state=present) or O(state=previous)
   sample: 1.0.0
 interpreter:
   description: The Python that runs the programs.
   type: str
-  returned: O(state=present)
+  returned: O(state=present) or O(state=previous)
   sample: /usr/bin/python3
 restart:
   description:
     - Whether the service has to be restarted. It does not run, or it runs another release or older
       units than the installed ones.
-    - Always V(false) without O(units).
+    - Always V(false) with O(state=present) without O(units).
   type: bool
-  returned: O(state=present)
+  returned: O(state=present) or O(state=previous)
 restart_sockets:
   description:
     - Units that hold the service's sockets and have to be restarted while the service is stopped,
       since one of them changed or does not listen.
-    - Always empty without O(units).
+    - Always empty with O(state=present) without O(units).
   type: list
   elements: str
-  returned: O(state=present)
+  returned: O(state=present) or O(state=previous)
   sample: []
 service_exists:
   description: Whether systemd knew the unit before this run.
@@ -134,6 +144,10 @@ removed:
   elements: str
   returned: O(state=absent)
   sample: [/usr/local/bin/nvidia-docker]
+user_removed:
+  description: Whether the user C(nvidia-docker) was removed.
+  type: bool
+  returned: O(state=absent)
 """
 
 import os
@@ -144,12 +158,12 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.nvidia_docker.errors import NvidiaDockerError
-from ..module_utils.nvidia_docker.host import programs, release, service
+from ..module_utils.nvidia_docker.host import installation, programs, release, service
 from ..module_utils.nvidia_docker.host.layout import SOCKETS
 from ..module_utils.nvidia_docker.host.owned_file import TextFile
 
 ARGUMENTS: dict[str, Any] = {
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "state": {"type": "str", "choices": ["present", "absent", "previous"], "default": "present"},
     "units": {"type": "dict"},
     "listen": {"type": "str"},
     "_release": {"type": "str"},
@@ -189,10 +203,34 @@ def present(module: AnsibleModule, layout: programs.Layout) -> dict[str, Any]:
         service.make_user()
     return {
         "changed": changed,
+        **described(before, target, running),
+        "restart": options["units"] is not None and must_restart(before, target, running),
+    }
+
+
+def previous(module: AnsibleModule, layout: programs.Layout) -> dict[str, Any]:
+    """Return the module's result after going back."""
+    target = programs.previous(layout)
+    before = programs.look_at(layout, target)
+    running = service.ask(layout)
+    changed = before != target
+    if changed and not module.check_mode:
+        programs.go_back(layout, target, running.release if running else None)
+    return {
+        "changed": changed,
+        **described(before, target, running),
+        "restart": bool(_units(target)) and must_restart(before, target, running),
+    }
+
+
+def described(
+    before: programs.State, target: programs.State, running: service.Service | None
+) -> dict[str, Any]:
+    """Return what the result says of every installed release."""
+    return {
         "release": target.release,
         "version": target.version,
         "interpreter": target.interpreter,
-        "restart": options["units"] is not None and must_restart(before, target, running),
         "restart_sockets": sockets_to_restart(before, target, running),
         "service_exists": running is not None and running.exists,
         "diff": difference(before, target),
@@ -278,11 +316,16 @@ def absent(module: AnsibleModule, layout: programs.Layout) -> dict[str, Any]:
     """Return the module's result."""
     running = service.ask(layout)
     removed = [str(path) for path in programs.ours(layout)]
+    with_user = installation.read(layout).user and installation.has_user()
     if removed and not module.check_mode:
+        # First: the record that the user is ours goes with the programs.
+        if with_user:
+            service.remove_user()
         programs.remove(layout)
     return {
         "changed": bool(removed),
         "removed": removed,
+        "user_removed": with_user,
         "service_exists": running is not None and running.exists,
         "diff": {"before": "".join(f"{path}\n" for path in removed), "after": ""},
     }
@@ -298,9 +341,9 @@ def main() -> None:
     if os.geteuid() != 0:
         module.fail_json(msg="only root can install the programs: run this task with become: true")
     layout = programs.Layout()
-    state = present if module.params["state"] == "present" else absent
+    states = {"present": present, "absent": absent, "previous": previous}
     try:
-        result = state(module, layout)
+        result = states[module.params["state"]](module, layout)
     except NvidiaDockerError as error:
         module.fail_json(msg=str(error))
     except OSError as error:

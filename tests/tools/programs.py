@@ -19,6 +19,7 @@ from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.erro
     NvidiaDockerError,
 )
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host import (  # noqa: E402
+    installation,
     programs,
     release,
     service,
@@ -78,10 +79,12 @@ def install(units: Path) -> None:
 
 
 def uninstall() -> None:
-    """Remove what ``install`` has made, and nothing else. The plugin's user stays."""
+    """Remove what ``install`` has made, the plugin's user too, and nothing else."""
     where = layout()
     for path in programs.ours(where):
         print(path)
+    if installation.read(where).user:
+        service.remove_user()
     programs.remove(where)
 
 

@@ -71,6 +71,10 @@ class Layout:
         return self.library / "current"
 
     @property
+    def installation(self) -> Path:
+        return self.library / "installation.json"
+
+    @property
     def units(self) -> tuple[Path, ...]:
         return tuple(self.root / "etc/systemd/system" / name for name in UNITS)
 

@@ -49,6 +49,8 @@ class Release:
     digest: str
     version: str
     interpreter: str
+    formats: Mapping[str, int]
+    """Of what this release keeps on a host (formats.py); empty if it does not say."""
 
 
 def is_digest(text: str) -> bool:
@@ -110,7 +112,13 @@ def unpack(archive: Path, wanted: str) -> dict[str, bytes]:
     return files
 
 
-def write(folder: Path, files: Mapping[str, bytes], interpreter: str, final: str) -> None:
+def write(
+    folder: Path,
+    files: Mapping[str, bytes],
+    interpreter: str,
+    final: str,
+    formats: Mapping[str, int],
+) -> None:
     """Write a release into an existing empty folder and byte-compile it for this interpreter.
 
     ``final`` is where the folder will lie; tracebacks say it. Everything is on disk on return.
@@ -131,6 +139,7 @@ def write(folder: Path, files: Mapping[str, bytes], interpreter: str, final: str
         "interpreter": interpreter,
         "magic": importlib.util.MAGIC_NUMBER.hex(),
         "compiled": compiled,
+        "formats": dict(formats),
     }
     _write_file(folder / MANIFEST, (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode())
     for walked in os.walk(folder, topdown=False):
@@ -180,8 +189,9 @@ def read(folder: Path) -> Release | None:
     """Return what the release folder says of itself, or ``None`` if it says nothing sensible."""
     try:
         manifest = json.loads((folder / MANIFEST).read_bytes())
-        return Release(folder.name, str(manifest["version"]), str(manifest["interpreter"]))
-    except (OSError, ValueError, KeyError, TypeError):
+        formats = {str(name): int(one) for name, one in manifest.get("formats", {}).items()}
+        return Release(folder.name, str(manifest["version"]), str(manifest["interpreter"]), formats)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 

@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import errno
+import grp
 import os
 import pwd
 import re
 import socket
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Callable
 
 from ..errors import NvidiaDockerError
 from . import process
@@ -100,6 +102,28 @@ def make_user() -> None:
         status, errors = -1, error.strerror or str(error)
     if status != 0:
         raise NvidiaDockerError(f"'{' '.join(command)}' can't make the plugin's user: {errors}")
+
+
+def remove_user() -> None:
+    """Remove the plugin's user and the group of its name; none is fine.
+
+    Raises NvidiaDockerError with what userdel said, such as that a process runs as the user.
+    """
+    # userdel removes the group too, unless this machine is configured otherwise.
+    lookups: tuple[tuple[str, Callable[[str], object]], ...] = (
+        ("userdel", pwd.getpwnam),
+        ("groupdel", grp.getgrnam),
+    )
+    for command, look_up in lookups:
+        try:
+            look_up(USER)
+            status, _output, errors = process.start((command, USER)).wait()
+        except KeyError:
+            continue
+        except OSError as error:
+            status, errors = -1, error.strerror or str(error)
+        if status != 0:
+            raise NvidiaDockerError(f"'{command} {USER}' failed: {errors.strip()}")
 
 
 def check_address(address: str, service: Service | None) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host import (
+    formats,
     owned_file,
     programs,
     release,
@@ -26,6 +28,7 @@ from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host
     ProgramsError,
 )
 
+FORMATS = dict(formats.FORMATS)
 PYTHON = os.path.realpath(sys.executable)
 UNITS = dict.fromkeys(programs.UNITS, "[Service]\n")
 
@@ -138,11 +141,117 @@ def test_installing_again_changes_nothing(layout: programs.Layout) -> None:
 
 
 def test_one_older_release_is_kept(layout: programs.Layout) -> None:
-    """So that programs that still run find their files, and to go back without a transfer."""
+    """So that programs that still run find their files, and to go back."""
     digests = {version: install(layout, version).release for version in "123"}
     assert {path.name for path in layout.releases.iterdir()} == {digests["2"], digests["3"]}
-    programs.install(layout, target_of(layout, "2"), None)
+
+
+def around_releases(layout: programs.Layout) -> dict[str, str]:
+    """Launchers, links and units."""
+    return {name: text for name, text in tree(layout.root).items() if "/lib/nvidia" not in name}
+
+
+def test_going_back_brings_all_that_the_older_release_had(layout: programs.Layout) -> None:
+    """Launchers and units byte for byte, the CDI specification's too, and no page or program that
+    it does not have; a second time changes nothing."""
+    files = {name: text for name, text in files_of("1").items() if not name.endswith(SHARED[0])}
+    old = programs.wanted(layout, release.digest(files), "1", PYTHON, UNITS)
+    programs.install(layout, old, files)
+    layout.links[0].path.unlink()
+    layout.launchers[4].unlink()
+    cdi = layout.cdi_units[0]
+    cdi.write_text(f"{owned_file.MARK}\n[Unit]\n")
+    before = around_releases(layout)
+
+    texts = dict.fromkeys(programs.UNITS, "[Unit]\n")
+    new = programs.wanted(layout, release.digest(files_of("2")), "2", PYTHON, texts)
+    programs.install(layout, new, files_of("2"))
+    cdi.write_text(f"{owned_file.MARK}\n[Service]\n")
+    assert around_releases(layout).keys() > before.keys()
+
+    target = programs.previous(layout)
+    assert programs.look_at(layout, target) != target
+    programs.go_back(layout, target)
+    assert around_releases(layout) == before
+    assert run(layout, "nvidia-docker") == "cli 1\n"
+    assert (target.release, target.version) == (old.release, "1")
+    assert programs.previous(layout) == programs.look_at(layout, target) == target
+    assert {path.name for path in layout.releases.iterdir()} == {old.release, new.release}
+
+
+def test_there_may_be_nothing_to_go_back_to(layout: programs.Layout) -> None:
+    """On a bare host, and after the first installation."""
+    for _dummy in range(2):
+        with pytest.raises(ProgramsError, match="has no release of the programs to go back to"):
+            programs.previous(layout)
+        install(layout, "1")
+
+
+def edit(path: Path, **changes: object) -> None:
+    """Change members of a JSON object in a file."""
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def test_a_release_that_can_not_read_what_is_there_is_not_gone_back_to(
+    layout: programs.Layout,
+) -> None:
+    """Nothing is changed."""
+    install(layout, "1")
+    newer = install(layout, "2")
+    edit(layout.releases / newer.release / release.MANIFEST, formats={**FORMATS, "lease": 9})
+    before = tree(layout.root)
+    with pytest.raises(ProgramsError) as error:
+        programs.previous(layout)
+    assert str(error.value) == (
+        "release 1 can't read what 2 keeps on this host (lease: format 9, not 1): "
+        "stay with 2, or uninstall, then install 1"
+    )
+    assert tree(layout.root) == before
+
+
+@pytest.mark.parametrize("written", [FORMATS, {**FORMATS, "driver volume": 99}])
+def test_a_downgrade_is_refused_and_changes_nothing(
+    layout: programs.Layout, written: dict[str, int]
+) -> None:
+    """By the version, and by the formats even if the version is not newer."""
+    version = "1.10" if written == FORMATS else "1.9"
+    newer = install(layout, version)
+    edit(layout.releases / newer.release / release.MANIFEST, formats=written)
+    before = tree(layout.root)
+    files = {**files_of("1.9"), "nvidia_docker/more.py": b""}
+    target = programs.wanted(layout, release.digest(files), "1.9", PYTHON, UNITS)
+    for attempt in (
+        lambda: programs.look(layout, target),
+        lambda: programs.install(layout, target, files),
+    ):
+        with pytest.raises(ProgramsError, match=rf"^this host has nvidia-docker {version}, which"):
+            attempt()
+    assert tree(layout.root) == before
+
+
+def test_a_record_of_a_newer_format_is_refused(layout: programs.Layout) -> None:
+    """It may say what has to be removed, in words that this version does not know."""
+    target = install(layout, "1")
+    edit(layout.installation, format=2)
+    before = tree(layout.root)
+    for attempt in (
+        lambda: programs.previous(layout),
+        lambda: programs.install(layout, target, None),
+        lambda: programs.remove(layout),
+    ):
+        with pytest.raises(ProgramsError, match=r"installation\.json has format 2, this version"):
+            attempt()
+    assert tree(layout.root) == before
+
+
+def test_installing_after_going_back_is_an_upgrade_again(layout: programs.Layout) -> None:
+    install(layout, "1")
+    install(layout, "2")
+    programs.go_back(layout, programs.previous(layout))
+    install(layout, "2")
     assert run(layout, "nvidia-docker") == "cli 2\n"
+    programs.go_back(layout, programs.previous(layout))
+    assert run(layout, "nvidia-docker") == "cli 1\n"
 
 
 def test_the_release_that_runs_is_kept(layout: programs.Layout) -> None:
@@ -325,6 +434,19 @@ def test_removing_leaves_nothing_of_ours_and_all_of_others(layout: programs.Layo
     programs.remove(layout)
 
 
+def test_folders_that_were_not_there_go_too(layout: programs.Layout) -> None:
+    """Those that were stay, even empty ones; so does one that others use by now."""
+    for name in ("usr/local/share/man", "etc/systemd/system", "usr/local/bin"):
+        (layout.root / name).mkdir(parents=True)
+    before = sorted(layout.root.rglob("*"))
+    install(layout, "1")
+    install(layout, "2")
+    (layout.root / "etc/fish/other").write_text("")
+    programs.remove(layout)
+    others = [layout.root / "etc/fish", layout.root / "etc/fish/other"]
+    assert sorted(layout.root.rglob("*")) == sorted(before + others)
+
+
 def test_removing_keeps_a_library_with_files_of_others(layout: programs.Layout) -> None:
     """The folder stays, and does not count as ours any more."""
     install(layout, "1")
@@ -424,11 +546,11 @@ def test_two_runs_at_once_wait_for_each_other(layout: programs.Layout) -> None:
             if turn % 3 == 2:
                 programs.remove(layout)
             else:
-                install(layout, str(turn % 3))
+                install(layout, ("1", "1.0")[turn % 3])
 
     with ThreadPoolExecutor(3) as pool:
         assert list(pool.map(work, range(3))) == [None] * 3
-    target = install(layout, "0")
+    target = install(layout, "1.0")
     assert programs.look(layout, target) == target
 
 

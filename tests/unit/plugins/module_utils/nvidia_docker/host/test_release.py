@@ -21,6 +21,7 @@ FILES = {
 }
 DIGEST = release.digest(FILES)
 PYTHON = sys.executable
+FORMATS = {"lease": 1}
 
 
 def write_archive(path: Path, entries: list[tuple[str, bytes]]) -> Path:
@@ -38,7 +39,7 @@ def folder(tmp_path: Path) -> Path:
     """A complete release."""
     path = tmp_path / DIGEST
     path.mkdir()
-    release.write(path, FILES, PYTHON, path)
+    release.write(path, FILES, PYTHON, path, FORMATS)
     return path
 
 
@@ -111,7 +112,7 @@ def test_a_damaged_archive_is_one_sentence(tmp_path: Path, damage: str) -> None:
 def test_a_written_release_is_complete(folder: Path) -> None:
     """It has a compiled file for each source, and nobody but its owner can write."""
     assert release.problem(folder, DIGEST, PYTHON) is None
-    assert release.read(folder) == release.Release(DIGEST, "1.2.3", PYTHON)
+    assert release.read(folder) == release.Release(DIGEST, "1.2.3", PYTHON, FORMATS)
     tag = sys.implementation.cache_tag
     assert (folder / f"nvidia_docker/cli/__pycache__/__init__.{tag}.pyc").is_file()
     assert {oct(path.stat().st_mode & 0o777) for path in folder.rglob("*")} == {"0o755", "0o644"}
@@ -121,7 +122,7 @@ def test_a_strict_umask_changes_nothing(tmp_path: Path) -> None:
     """Users who are not root must be able to run nvidia-docker."""
     before = os.umask(0o077)
     try:
-        release.write(tmp_path, FILES, PYTHON, tmp_path)
+        release.write(tmp_path, FILES, PYTHON, tmp_path, FORMATS)
     finally:
         os.umask(before)
     assert {oct(path.stat().st_mode & 0o777) for path in tmp_path.rglob("*")} == {"0o755", "0o644"}

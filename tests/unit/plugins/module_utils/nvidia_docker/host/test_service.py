@@ -211,6 +211,23 @@ def test_the_user_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert (tmp_path / "called").read_text() == "gpufleet-nobody.conf\n"
 
 
+def test_the_user_is_removed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the group that is left, and not if something runs as the user."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for name in ("userdel", "groupdel"):
+        (tmp_path / name).write_text(f"#!/bin/sh\necho {name} $* >>{tmp_path}/called\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setattr(service, "USER", "gpufleet-nobody")
+    service.remove_user()
+    assert not (tmp_path / "called").exists()
+    monkeypatch.setattr(service, "USER", "games")
+    service.remove_user()
+    assert (tmp_path / "called").read_text() == "userdel games\ngroupdel games\n"
+    (tmp_path / "userdel").write_text("#!/bin/sh\necho games is used by process 7 >&2; exit 8\n")
+    with pytest.raises(NvidiaDockerError, match=r"^'userdel games' failed: games is used by"):
+        service.remove_user()
+
+
 def test_a_free_port_is_free() -> None:
     """And is left free; a connection that still closes there does not count."""
     with socket.create_server(("127.0.0.1", 0)) as server:
