@@ -45,6 +45,8 @@ options:
     description:
       - Driver version of the volume. Without it, that of the host's driver files.
       - With O(state=present) and O(state=verified) it can only be that of the host's driver.
+      - With O(state=absent), V(all) is every volume, and the directory that held them; nothing is removed
+        while a container uses one.
       - Not used with O(state=pruned).
     type: str
   path:
@@ -78,12 +80,13 @@ options:
     default: auto
   docker_host:
     description:
-      - Socket of the Docker engine whose containers are asked for with O(state=pruned).
+      - Socket of the Docker engine whose containers are asked for with O(state=pruned), and with
+        O(state=absent) of all volumes.
     type: str
     default: unix:///var/run/docker.sock
 notes:
-  - With O(state=absent) it is not looked whether a container uses the volume; its C(/usr/local/nvidia)
-    is then empty.
+  - With O(state=absent) of one version it is not looked whether a container uses the volume; its
+    C(/usr/local/nvidia) is then empty.
   - The driver files must be of the version of the loaded kernel module. Where no module is loaded, as
     in an image that is being built, their version is that of their names.
 seealso:
@@ -107,6 +110,11 @@ EXAMPLES = r"""
   gpufleet.nvidia.nvidia_driver_volume:
     state: pruned
 
+- name: Remove all driver volumes from a host that gets other work
+  gpufleet.nvidia.nvidia_driver_volume:
+    version: all
+    state: absent
+
 - name: Remove the volume of an old driver
   gpufleet.nvidia.nvidia_driver_volume:
     version: 535.261.03
@@ -116,17 +124,17 @@ EXAMPLES = r"""
 RETURN = r"""
 volume:
   description: Name of the Docker volume.
-  returned: O(state) is not V(pruned)
+  returned: O(state) is not V(pruned), O(version) is not V(all)
   type: str
   sample: nvidia_driver_550.163.01
 version:
   description: Driver version.
-  returned: O(state) is not V(pruned)
+  returned: O(state) is not V(pruned), O(version) is not V(all)
   type: str
   sample: 550.163.01
 mount_point:
   description: Directory of the volume on the host.
-  returned: O(state) is not V(pruned)
+  returned: O(state) is not V(pruned), O(version) is not V(all)
   type: str
   sample: /var/lib/nvidia-docker/volumes/nvidia_driver/550.163.01
 link:
@@ -159,7 +167,7 @@ reasons:
   sample: ["lib64/libcuda.so.550.163.01 is missing"]
 removed:
   description: Names of the volumes that were removed.
-  returned: O(state=pruned)
+  returned: O(state=pruned), or O(version=all) with O(state=absent)
   type: list
   elements: str
   sample: [nvidia_driver_535.261.03]
@@ -193,7 +201,7 @@ from ..module_utils.nvidia_docker.host import (
 )
 from ..module_utils.nvidia_docker.host.driver_volume import Comparison, Wanted
 from ..module_utils.nvidia_docker.host.engine import Engine
-from ..module_utils.nvidia_docker.injection import VolumeName
+from ..module_utils.nvidia_docker.injection import VOLUME_KIND, VolumeName
 
 ARGUMENTS: dict[str, Any] = {
     "state": {
@@ -222,6 +230,8 @@ ARGUMENTS: dict[str, Any] = {
     "link": {"type": "str", "choices": ["auto", "hard"], "default": "auto"},
     "docker_host": {"type": "str", "default": "unix:///var/run/docker.sock"},
 }
+
+ALL = "all"
 
 Parameters = dict[str, Any]
 
@@ -259,6 +269,8 @@ def verified(parameters: Parameters, check_mode: bool) -> dict[str, Any]:
 def absent(parameters: Parameters, check_mode: bool) -> dict[str, Any]:
     """Return the module's result after removing a volume."""
     root, driver_root, _wanted = _asked(parameters)
+    if parameters["version"] == ALL:
+        return _all_absent(root, parameters, check_mode)
     version = parameters["version"] or driver_volume.installed_version(driver_root, None)
     path, before = driver_volume.content(root, version)
     changed = before is not None
@@ -270,6 +282,29 @@ def absent(parameters: Parameters, check_mode: bool) -> dict[str, Any]:
         "version": version,
         "mount_point": str(path),
         "diff": _diff(path, before or (), ()),
+    }
+
+
+def _all_absent(root: Path, parameters: Parameters, check_mode: bool) -> dict[str, Any]:
+    versions = volume_store.list_volumes(root)
+    used = volume_users.users(root, versions, Engine(parameters["docker_host"])) if versions else {}
+    if used:
+        told = (f"{VolumeName(one)} by {' and '.join(who)}" for one, who in used.items())
+        raise DriverVolumeError(
+            f"the driver volumes in {root} are in use, {'; '.join(told)}: remove these first"
+        )
+    before = [
+        f"{version}/{line}"
+        for version in versions
+        for line in driver_volume.content(root, version)[1] or ()
+    ]
+    changed = (root / VOLUME_KIND).is_dir()
+    if not check_mode:
+        changed = volume_store.remove_store(root)
+    return {
+        "changed": changed,
+        "removed": [str(VolumeName(version)) for version in versions],
+        "diff": _diff(root, before, ()),
     }
 
 

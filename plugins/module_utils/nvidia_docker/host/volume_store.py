@@ -16,7 +16,7 @@ import shlex
 import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..errors import DriverVolumeError, InvalidInput, UnknownVolume
@@ -27,6 +27,7 @@ VOLUMES_ROOT = "/var/lib/nvidia-docker/volumes"
 DIRECTORY_MODE = 0o755
 
 _VERSION = re.compile(r"[0-9]+(\.[0-9]+)*")
+_LOCK = re.compile(r"\.[0-9.]+\.lock")
 _RANDOM_BYTES = 4
 
 
@@ -93,6 +94,29 @@ def remove(root: Path, version: str) -> bool:
             finally:
                 # Last: who makes the volume meanwhile has a new lock and deletes what is left over.
                 os.unlink(lock)
+    return True
+
+
+def remove_store(root: Path) -> bool:
+    """Delete every volume, and the store, and return whether there was one.
+
+    The default root goes with it if it is empty. Raises DriverVolumeError.
+    """
+    store = root / VOLUME_KIND
+    if not _is_directory(store):
+        return False
+    for version in list_volumes(root):
+        remove(root, version)
+    sweep(root)
+    with reported(f"remove the driver volumes in {root}"):
+        for name in os.listdir(store):
+            if _LOCK.fullmatch(name):
+                os.unlink(store / name)
+        os.rmdir(store)
+        if str(root) == VOLUMES_ROOT:
+            for folder in (root, root.parent):
+                with suppress(OSError):
+                    os.rmdir(folder)
     return True
 
 

@@ -257,6 +257,33 @@ def test_pruned_without_a_client_asks_only_where_there_is_no_engine(
     assert len(run(tmp_path, only=str(nothing), **arguments)["removed"]) == 4
 
 
+def test_all_volumes_go_with_their_store(tmp_path, driver, store) -> None:
+    """Locks and what killed runs have left too; the folder that the user named stays."""
+    (store / ".535.1.lock").write_text("")
+    (store / ".1.2.0123abcd").mkdir()
+    client = docker(tmp_path, listed(other="data"))
+    arguments = {"state": "absent", "version": "all", "_ansible_diff": True}
+    checked = run(tmp_path, client, **arguments, _ansible_check_mode=True)
+    assert len(versions(store)) == 4
+    done = run(tmp_path, client, **arguments)
+    for result in (checked, done):
+        assert result["changed"] is True
+        assert len(result["removed"]) == 4
+        assert "384.90/bin/nvidia-smi" in result["diff"]["before"]
+    assert list((tmp_path / "volumes").iterdir()) == []
+    assert run(tmp_path, client, **arguments)["changed"] is False
+
+
+def test_no_volume_goes_while_one_is_used(tmp_path, driver, store) -> None:
+    """By a container that does not run, too."""
+    client = docker(tmp_path, listed(old="nvidia_driver_375.26"))
+    result = run(tmp_path, client, state="absent", version="all")
+    assert result["msg"].endswith(
+        "are in use, nvidia_driver_375.26 by container old: remove these first"
+    )
+    assert len(versions(store)) == 4
+
+
 def test_the_options_are_the_cores_words() -> None:
     """The module's choices are the driver capabilities, and all of them."""
     words = [one.value for one in module.driver_volume.DriverCapability]
