@@ -32,6 +32,9 @@ def write(change: Change) -> None:
             daemon_state.write_note(change.file, Note(process, loaded, time.time()))
         daemon_file.replace(change.file, change.text, change.old)
     _write_record(change.file, during if change.changed else before, after)
+    if change.gives_back_all and not after.live:
+        # All that it could still say is what somebody may take out by name; nobody has put it in.
+        daemon_state.delete_record(change.file)
 
 
 def check_follow(change: Change) -> None:

@@ -70,6 +70,11 @@ class Change:
         return None if self.old is None else self.document.text
 
     @property
+    def gives_back_all(self) -> bool:
+        """Whether nothing that was ever put in is to stay."""
+        return not self.request.present and self.request.config is None
+
+    @property
     def need(self) -> str:
         """What a running Docker needs to follow."""
         if self.stopped:

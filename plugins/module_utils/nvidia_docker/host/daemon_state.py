@@ -69,6 +69,15 @@ def write_record(file: Path, record: Record) -> None:
     _write(_path(STATE, file), daemon_json_record.write(record))
 
 
+def delete_record(file: Path) -> None:
+    """Nothing of ours is left in ``file``; folders that are empty then go too."""
+    path = _path(STATE, file)
+    with suppress(OSError):
+        path.unlink()
+        path.parent.rmdir()
+        path.parent.parent.rmdir()
+
+
 def read_note(file: Path) -> Note | None:
     """Return the note, None if there is none, or one that nothing can be read from."""
     path = _path(RUN, file)

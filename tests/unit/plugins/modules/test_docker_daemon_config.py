@@ -180,7 +180,9 @@ def test_absent_without_config_gives_back_all(host: Host) -> None:
     for wanted in (CDI, {"debug": False}, {"labels": ["gpu=yes"]}):
         host.run(config=wanted)
     host.write(host.file.read_text().replace("gpu=yes", "gpu=no"))
+    assert list((host.folder / "state").iterdir())
     result = host.run(state="absent")
+    assert not (host.folder / "state").exists()
     assert result["changed"] and result["kept"] == ["labels.gpu"]
     assert json.loads(host.file.read_text()) == {**json.loads(before), "labels": ["gpu=no"]}
     assert not host.run(state="absent")["changed"]
