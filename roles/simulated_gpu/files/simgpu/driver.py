@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,11 @@ def manifest() -> dict[str, Any]:
 
 def own_files() -> set[str]:
     return set(manifest().get("files", []))
+
+
+def own_folders() -> set[str]:
+    """Library directories that were not there."""
+    return set(manifest().get("folders", []))
 
 
 def nvml_library(driver: str) -> Path:
@@ -97,13 +103,23 @@ def _put_in_place(driver: str, digest: str, staged: Path) -> None:
                     f"{target} belongs to another package: remove it before a driver is simulated"
                 )
             targets[str(target)] = path
+    folders = own_folders() | {
+        str(parent) for parent in {Path(name).parent for name in targets} if not parent.exists()
+    }
     # Named before it is made: whatever happens now, the file is known as ours.
-    _write_manifest({"files": sorted(old | set(targets))})
+    _write_manifest({"files": sorted(old | set(targets)), "folders": sorted(folders)})
     for name, path in targets.items():
         Path(name).parent.mkdir(exist_ok=True)
         replace_file(path, Path(name))
     _unlink(old - set(targets), LIBRARY_MISMATCH)
-    _write_manifest({"driver": driver, "sources": digest, "files": sorted(targets)})
+    _write_manifest(
+        {
+            "driver": driver,
+            "sources": digest,
+            "files": sorted(targets),
+            "folders": sorted(folders),
+        }
+    )
 
 
 def _write_manifest(content: dict[str, Any]) -> None:
@@ -112,6 +128,10 @@ def _write_manifest(content: dict[str, Any]) -> None:
 
 def remove_driver() -> None:
     _unlink(own_files(), DRIVER_NOT_LOADED)
+    for folder in own_folders():
+        with suppress(OSError):
+            # Not if it holds files of others.
+            os.rmdir(folder)
     shutil.rmtree(layout.STATE, ignore_errors=True)
     subprocess.run(["ldconfig"], check=True)
 
