@@ -68,9 +68,9 @@ def figures(directory: Path) -> Iterator[Figure]:
     medians = {name: statistics.median(values) for name, values in times.items()}
     client_s = medians["docker version"]
     for name, what in (
-        ("written", "nvidia-docker-cdi, program start to file, 8 GPUs"),
+        ("first", "nvidia-docker-cdi, program start to file, 8 GPUs: the first run after a boot"),
+        ("written", "nvidia-docker-cdi, the same where engines have told their versions before"),
         ("right", "nvidia-docker-cdi, where the file is right"),
-        ("no engine", "the same without dockerd and podman, which tell their versions"),
         ("look", "nvidia-docker-cdi, the look of each minute"),
         ("interpreter", "of these: python3 -IS -c pass"),
     ):

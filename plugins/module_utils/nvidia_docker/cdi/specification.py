@@ -72,6 +72,7 @@ class Prepared:
     spec: Spec
     made: cdi_generator.Made
     engines: tuple[cdi_versions.InstalledEngine, ...]
+    asked_engines: cdi_engines.Asked
     dropped: tuple[str, ...]
     """What its CDI version makes it lack."""
     warnings: tuple[str, ...]
@@ -104,7 +105,7 @@ def prepare(options: Options) -> Prepared:
         *(f"left out: {one}" for one in dropped if not options.cdi_version),
         *cdi_store.doubts(path, options.spec_directories),
     )
-    return Prepared(path, before, text, spec, made, engines, dropped, warnings)
+    return Prepared(path, before, text, spec, made, engines, asked_engines, dropped, warnings)
 
 
 def write(prepared: Prepared, options: Options) -> None:
@@ -118,6 +119,7 @@ def write(prepared: Prepared, options: Options) -> None:
     volume_store.refuse_unsafe(volume.path.parent)
     if prepared.text != prepared.before:
         cdi_store.write(prepared.path, prepared.text)
+    prepared.asked_engines.remember()
 
 
 def is_of_loaded_driver(options: Options) -> bool:

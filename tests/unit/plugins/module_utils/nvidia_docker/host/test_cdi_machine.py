@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shutil
 import socket
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.driver_files import (
@@ -25,6 +27,7 @@ from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host
     cdi_generator,
     cdi_machine,
     driver_volume,
+    process,
 )
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.model import (
     DeviceNode,
@@ -160,14 +163,89 @@ def test_engines_tell_their_versions(tmp_path, monkeypatch, docker, podman, firs
     program(tmp_path / "dockerd", f"echo '{docker}'")
     program(tmp_path / "podman", f"echo '{podman}'")
     monkeypatch.setenv("PATH", str(tmp_path))
-    found = {engine.name: engine.version for engine in cdi_engines.Asked().installed()}
+    asked = cdi_engines.Asked(str(tmp_path))
+    found = {engine.name: engine.version for engine in asked.installed()}
     wanted = {"docker": first, "podman": second}
     assert found == {name: version for name, version in wanted.items() if version is not None}
 
 
 def test_without_engines_there_are_none(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert cdi_engines.Asked().installed() == ()
+    assert cdi_engines.Asked(str(tmp_path)).installed() == ()
+
+
+@pytest.fixture
+def bash_as_podman(tmp_path, monkeypatch) -> Path:
+    """A program that tells a version as Podman does, and is no script."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder))
+    return Path(shutil.copy2(os.path.realpath("/bin/bash"), folder / "podman"))
+
+
+def ask(memory: Path) -> tuple[list[str], list[str]]:
+    """Which programs are started, and which versions are told."""
+    started: list[str] = []
+
+    def start(arguments):
+        one = process.start(arguments)
+        started.append(arguments[0])
+        return one
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cdi_engines, "process", SimpleNamespace(start=start))
+        asked = cdi_engines.Asked(str(memory))
+        versions = [engine.version for engine in asked.installed()]
+        asked.remember()
+    return started, versions
+
+
+def test_an_engine_tells_its_version_once(tmp_path, bash_as_podman) -> None:
+    """Until another file is in its place; one with the same time and size is another file."""
+    first, version = ask(tmp_path)
+    assert first == ["podman"]
+    assert version[0].startswith("5.")
+    assert ask(tmp_path) == ([], version)
+    shutil.copy2(bash_as_podman, tmp_path / "other")
+    os.replace(tmp_path / "other", bash_as_podman)
+    assert ask(tmp_path) == (["podman"], version)
+    assert ask(tmp_path) == ([], version)
+    bash_as_podman.unlink()
+    assert ask(tmp_path) == ([], [])
+
+
+@pytest.mark.parametrize("kind", ["script", "link"])
+def test_what_starts_others_is_always_asked(tmp_path, bash_as_podman, kind) -> None:
+    """Its file stays the same when they are upgraded."""
+    if kind == "link":
+        bash_as_podman.rename(bash_as_podman.with_name("snap"))
+        bash_as_podman.symlink_to("snap")
+    else:
+        program(bash_as_podman, "echo podman version 5.4.2")
+    assert ask(tmp_path)[0] == ["podman"]
+    assert ask(tmp_path)[0] == ["podman"]
+
+
+@pytest.mark.parametrize("spoilt", ["writable file", "writable folder", "link", "half", "binary"])
+def test_what_others_could_have_written_is_not_believed(tmp_path, bash_as_podman, spoilt) -> None:
+    """Nor half a line; a version that is not true would have a specification refused."""
+    _started, version = ask(tmp_path)
+    folder = tmp_path / "nvidia-docker-cdi"
+    memory = folder / "engines"
+    assert memory.stat().st_mode & 0o077 == 0
+    memory.write_text(memory.read_text().replace(version[0], "1.0"))
+    assert ask(tmp_path) == ([], ["1.0"])
+    memory.write_text(memory.read_text().replace(version[0], "1.0"))
+    if spoilt == "writable file":
+        memory.chmod(0o666)
+    elif spoilt == "writable folder":
+        folder.chmod(0o777)
+    elif spoilt == "link":
+        memory.rename(tmp_path / "elsewhere")
+        memory.symlink_to(tmp_path / "elsewhere")
+    else:
+        memory.write_bytes(b"1.0" if spoilt == "half" else b"\xff\0 1")
+    assert ask(tmp_path) == (["podman"], version)
 
 
 # A whole machine: the driver of conftest.py, the host of the other conftest.py.
