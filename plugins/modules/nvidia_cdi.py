@@ -16,9 +16,11 @@ description:
     No program of NVIDIA's is needed to write it or to start containers with it.
   - Devices are called by index, by UUID, by V(GPU:MIG) index, and V(all). A GPU that has MIG devices
     stands for all of them.
-  - Containers get the driver files of the driver volume, which is made if it is missing or not right, in
-    the library directories of the image. So neither a variable nor a hook is needed, and containers still
-    start after the driver's packages were upgraded.
+  - Containers get the driver files of the driver volume, which is made if it is missing or not right, where
+    the loader of the image looks. So neither a variable nor a hook is needed, and containers still start
+    after the driver's packages were upgraded.
+  - On x86-64 a specification below C(/run) mounts a directory of links in C(/run/nvidia-docker-cdi), elsewhere
+    each file, which takes longer at each start of a container.
   - The file is written beside and renamed, since engines read it at any time.
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
@@ -33,7 +35,8 @@ options:
   state:
     description:
       - V(present) writes the specification if it is not what this host gives.
-      - V(absent) removes it. What this module did not write is not touched.
+      - V(absent) removes it. What this module did not write is not touched. Links in C(/run) stay until the
+        reboot, as containers may use them.
       - V(verified) changes nothing, and fails with RV(problems) if a specification is not true of this
         host. It can also be one that C(nvidia-ctk) wrote, in JSON or YAML.
     type: str

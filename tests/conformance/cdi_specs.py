@@ -18,7 +18,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 # .dev holds a link ansible_collections/gpufleet/nvidia to the checkout.
@@ -40,6 +40,8 @@ from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.driv
     ALL_CAPABILITIES,
 )
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.driver_mounts import (
+    few_mounts,
+    library_links,
     mounts,
 )
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host import (
@@ -59,9 +61,11 @@ DEFAULT = CHECKOUT / "tests" / "golden" / "ctk"
 TABLE = Path(__file__).with_name("cdi_differences.json")
 PAGE = CHECKOUT / "docs" / "cdi-differences.md"
 _LIBRARY_DIRECTORY = re.compile(
-    r"/usr/lib(64|/(x86_64|aarch64)-linux-gnu)(/nvidia/current(?!/gbm))?(/vdpau)?/(?=(gbm/)?[^/]+$)"
+    r"/usr/lib(64|/(x86_64|aarch64)-linux-gnu)"
+    r"(/nvidia/current(?!/gbm)|/glibc-hwcaps/x86-64-v2|/tls)?(/vdpau)?/(?=(gbm/)?[^/]+$)"
 )
 """Where loaders find a library in containers; Debian's own directory only by the hook's cache."""
+_LINKS = "/run/nvidia-docker-cdi/links/1"
 _PROGRAM_DIRECTORY = re.compile(r"/usr/s?bin/(?=[^/]+$)")
 _START, _END = "<!-- differences -->\n", "<!-- end of differences -->\n"
 
@@ -141,13 +145,18 @@ def is_recorded(folder: Path) -> bool:
     )
 
 
-def compare(folder: Path = DEFAULT) -> Iterator[tuple[Recording, list[str], int]]:
-    """Yield each recording with the lines that differ, and how many lines are equal."""
+def compare(
+    folder: Path = DEFAULT, one_by_one: bool = False
+) -> Iterator[tuple[Recording, list[str], int]]:
+    """Yield each recording with the lines that differ, and how many lines are equal.
+
+    ``one_by_one``: with each driver file mounted, as on hosts where links are not enough.
+    """
     every = recordings(folder)
     for recording in every:
         same = [one.spec for one in every if one.machine == recording.machine]
         with tempfile.TemporaryDirectory(prefix="gpufleet-") as top:
-            ours, theirs = _both(recording, same, Path(top))
+            ours, theirs = _both(recording, same, Path(top), one_by_one)
         differing = [f"- {line}" for line in _first(theirs - ours)]
         differing += [f"+ {line}" for line in _first(ours - theirs)]
         yield recording, sorted(differing, key=lambda line: line[2:]), len(ours & theirs)
@@ -161,7 +170,9 @@ def _first(lines: set[str]) -> Iterator[str]:
             yield line
 
 
-def _both(recording: Recording, same: list[Spec], top: Path) -> tuple[set[str], set[str]]:
+def _both(
+    recording: Recording, same: list[Spec], top: Path, one_by_one: bool
+) -> tuple[set[str], set[str]]:
     version = cdi_check.driver_version(recording.spec)
     assert version is not None, f"{recording.name} does not tell its driver"
     layout = Layout(top / "root")
@@ -174,7 +185,12 @@ def _both(recording: Recording, same: list[Spec], top: Path) -> tuple[set[str], 
     host, drm = host_of(same, version)
     volume = driver_volume.contents(top / "volumes", version, layout.root)
     driver_volume.create(top / "volumes", version, layout.root)
-    files = mounts(str(volume.path), volume.files, ALL_CAPABILITIES, "x86_64")
+    wanted = (volume.files, ALL_CAPABILITIES)
+    links = {} if one_by_one else library_links(*wanted)
+    if one_by_one:
+        files = mounts(str(volume.path), *wanted, "x86_64")
+    else:
+        files = few_mounts(str(volume.path), *wanted, "x86_64", _LINKS)
     files += tuple(
         FileMount(path, path) for path in driver_candidates.firmware(layout.root, version)
     )
@@ -188,7 +204,27 @@ def _both(recording: Recording, same: list[Spec], top: Path) -> tuple[set[str], 
     spec = cdi_reader.read_text(cdi.specification(plan))
     origins = _origins(volume, top)
     tree = driver_root.DriverRoot(layout.root)
+    spec = _without_links(spec, str(volume.path), links)
     return set(_lines(spec, tree, origins)), set(_lines(recording.spec, tree, {}))
+
+
+def _without_links(spec: Spec, volume: str, links: dict[str, str]) -> Spec:
+    """Return a specification that mounts what the links in its directories lead to."""
+    (place,) = {one.container_path for one in spec.common.mounts if one.host_path == volume} or {""}
+    found = []
+    for mount in spec.common.mounts:
+        if mount.host_path == _LINKS:
+            found += [
+                replace(
+                    mount,
+                    host_path=target.replace(place, volume, 1),
+                    container_path=f"{mount.container_path}/{name}",
+                )
+                for name, target in links.items()
+            ]
+        elif mount.host_path != volume:
+            found.append(mount)
+    return replace(spec, common=replace(spec.common, mounts=tuple(found)))
 
 
 def _origins(volume: driver_volume.Contents, top: Path) -> dict[str, str]:

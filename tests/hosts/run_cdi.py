@@ -25,15 +25,25 @@ env
 echo {SEPARATOR}
 nvidia-smi -L
 echo {SEPARATOR}
-stat -c %n:%s "$@"
+stat -L -c %n:%s "$@"
+echo {SEPARATOR}
+unset LD_LIBRARY_PATH
+for name in $LIBRARIES; do
+  LD_PRELOAD=$name /bin/true 2>&1
+done
 """
+NOT_FOUND = "cannot open shared object file"
+"""The loader's words; a library of the simulated driver may be no more than a header."""
 
 
-def run(engine: str, image: str, devices: list[str], files: list[str]) -> list[str]:
-    """Return what a container says, in four parts."""
+def run(
+    engine: str, image: str, devices: list[str], files: list[str], libraries: list[str]
+) -> list[str]:
+    """Return what a container says, in five parts."""
     options = PODMAN if engine == "podman" else ()
     command = [engine, "run", "--rm", "--network=none", *options]
     command += [f"--device={device}" for device in devices]
+    command += [f"--env=LIBRARIES={' '.join(libraries)}"]
     done = subprocess.run(
         [*command, image, "sh", "-c", INSIDE, "sh", *files],
         capture_output=True,
@@ -41,7 +51,7 @@ def run(engine: str, image: str, devices: list[str], files: list[str]) -> list[s
         check=False,
     )
     parts = done.stdout.split(f"{SEPARATOR}\n")
-    if done.returncode or len(parts) != 4:
+    if done.returncode or len(parts) != 5:
         raise SystemExit(f"{engine}, {' '.join(devices)}: {done.stderr.strip()}")
     return parts
 
@@ -55,13 +65,28 @@ def nodes_of(*edits: dict[str, Any]) -> set[str]:
     }
 
 
+def links_of(files: dict[str, str]) -> dict[str, str]:
+    """Return the links in directories that are mounted, with the files of the host behind them."""
+    found = {}
+    for place, source in files.items():
+        for entry in os.scandir(source) if os.path.isdir(source) else ():
+            target = os.readlink(entry.path) if entry.is_symlink() else ""
+            for below, volume in files.items():
+                if target.startswith(f"{below}/"):
+                    found[f"{place}/{entry.name}"] = volume + target[len(below) :]
+    return found
+
+
 def differences(engine: str, image: str, spec: dict[str, Any], chosen: list[str]) -> list[str]:
     """Return what a container with these devices has otherwise than the specification says."""
     common = spec["containerEdits"]
     edits = [one["containerEdits"] for one in spec["devices"] if one["name"] in chosen]
     files = {mount["containerPath"]: mount["hostPath"] for mount in common["mounts"]}
-    nodes, environment, listed, sizes = run(
-        engine, image, [f"{spec['kind']}={name}" for name in chosen], list(files)
+    linked = links_of(files)
+    files.update(linked)
+    libraries = sorted({os.path.basename(path) for path in linked})
+    nodes, environment, listed, sizes, loaded = run(
+        engine, image, [f"{spec['kind']}={name}" for name in chosen], list(files), libraries
     )
     seen = {line for line in nodes.splitlines() if not line.startswith("/dev/nvidia-caps ")}
     wanted = nodes_of(common, *edits)
@@ -71,6 +96,9 @@ def differences(engine: str, image: str, spec: dict[str, Any], chosen: list[str]
     found += [f"variable {one} is not there" for one in common["env"] if one not in lines]
     sized = [f"{path}:{os.stat(source).st_size}" for path, source in files.items()]
     found += [f"file {one} is not there" for one in sorted({*sized} - {*sizes.splitlines()})]
+    found += [line for line in loaded.splitlines() if NOT_FOUND in line]
+    if not libraries:
+        found.append("no library is found by a link")
     told = {line.rpartition("(UUID: ")[2].rstrip(")") for line in listed.splitlines()}
     # A GPU is listed above its MIG devices.
     if {one for one in told if one.startswith("GPU-")} != set(chosen):
@@ -88,7 +116,7 @@ def main(path: str, image: str, *engines: str) -> int:
             failed += differences(engine, image, spec, chosen)
         # By index, and all of them, are the same GPUs.
         for name, expected in (("0", uuids[:1]), ("all", uuids)):
-            listed = run(engine, image, [f"{spec['kind']}={name}"], ["/"])[2]
+            listed = run(engine, image, [f"{spec['kind']}={name}"], ["/"], [])[2]
             if [one for one in uuids if one in listed] != expected:
                 failed.append(f"{engine}, {name}: nvidia-smi lists {listed}")
     for line in failed:

@@ -19,6 +19,7 @@ FOLDER = "/run/cdi-test"
 PATH = f"{FOLDER}/nvidia.json"
 WRITTEN = "/var/run/cdi/nvidia.json"
 """By the role."""
+LINKS = "/run/nvidia-docker-cdi/links/"
 SERVICE = "nvidia-docker-cdi.service"
 UNITS = "nvidia-docker-cdi.timer nvidia-docker-cdi.path nvidia-docker-cdi.service"
 
@@ -208,6 +209,10 @@ def test_a_look_asks_no_gpu_and_a_lost_specification_is_made_again(on_host) -> N
     assert on_host(f"journalctl -u {SERVICE} | wc -l").stdout == lines
     on_host(f"rm {WRITTEN} && systemctl start {SERVICE}")
     assert specification(on_host)["kind"] == "nvidia.com/gpu"
+    mounts = specification(on_host)["containerEdits"]["mounts"]
+    (links,) = {one["hostPath"] for one in mounts if one["hostPath"].startswith(LINKS)}
+    on_host(f"rm -r {links} && systemctl start {SERVICE}")
+    assert "libcuda.so.1" in on_host(f"ls {links}").stdout.split()
 
 
 @pytest.mark.usefixtures("role")

@@ -35,6 +35,11 @@ def test_every_difference_is_explained_and_every_row_explains_one(compared) -> N
     assert set(table) == used
 
 
+def test_few_mounts_and_many_give_containers_the_same(compared) -> None:
+    """As far as a name of a library counts, and not its directory."""
+    assert list(cdi_specs.compare(one_by_one=True)) == compared
+
+
 def test_the_page_is_what_the_table_says() -> None:
     document = cdi_specs.PAGE.read_text()
     assert cdi_specs.page(cdi_specs.rows(), document) == document

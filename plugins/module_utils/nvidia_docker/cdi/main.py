@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 PROGRAM = "nvidia-docker-cdi"
 _ROOT = Path("/")
 _VOLUMES_OF_DRIVERS = "nvidia_driver"
+_LINKS = "/run/nvidia-docker-cdi/links"
 _ERROR, _WARNING = "<3>", "<4>"
 """Priorities, as the journal reads them at the start of a line (sd-daemon(3))."""
 
@@ -98,6 +99,7 @@ def _machine(options: dict[str, Any], argv: list[str]) -> str:
 def _written(options: dict[str, Any]) -> str:
     """What this program writes, and others might have changed."""
     files = [options["path"]] if "path" in options else []
+    files.append(_LINKS)
     if "volumes_path" in options:
         # A volume that is made, removed or replaced is renamed in there.
         files.append(os.path.join(options["volumes_path"], _VOLUMES_OF_DRIVERS))

@@ -18,6 +18,7 @@ from ..host import (
     cdi_check,
     cdi_engines,
     cdi_generator,
+    cdi_links,
     cdi_store,
     discovery,
     driver_volume,
@@ -58,6 +59,8 @@ class Options:
             capabilities=driver_volume.Wanted.of(self.capabilities, "auto").capabilities
             or frozenset(),
             toolkit_hooks=self.toolkit_hooks,
+            # One that outlives a reboot must not name what does not.
+            links=None if cdi_links.outlives(Path(self.path)) else cdi_links.ROOT,
         )
 
 
@@ -80,7 +83,11 @@ class Prepared:
     @property
     def changed(self) -> bool:
         """Whether there is something to write."""
-        return bool(self.made.volume.differences) or self.text != self.before
+        return (
+            bool(self.made.volume.differences)
+            or not _links_are_right(self.made)
+            or self.text != self.before
+        )
 
 
 def prepare(options: Options) -> Prepared:
@@ -109,14 +116,16 @@ def prepare(options: Options) -> Prepared:
 
 
 def write(prepared: Prepared, options: Options) -> None:
-    """Make the driver volume right, then put the specification in place. Raises NvidiaDockerError;
-    the specification that was there is still there then."""
+    """Make driver volume and links right, then put the specification in place. Raises
+    NvidiaDockerError; the specification that was there is still there then."""
     volume = prepared.made.volume
     if volume.differences:
         driver_volume.create(
             Path(options.volumes_path), prepared.made.version, Path(options.driver_root)
         )
     volume_store.refuse_unsafe(volume.path.parent)
+    if prepared.made.links_directory is not None:
+        cdi_links.make(prepared.made.links_directory, prepared.made.links)
     if prepared.text != prepared.before:
         cdi_store.write(prepared.path, prepared.text)
     prepared.asked_engines.remember()
@@ -159,8 +168,15 @@ def verify(options: Options) -> Verified:
             f"the driver volume {made.volume.path} is not right: {one}"
             for one in made.volume.differences
         )
+        if not _links_are_right(made):
+            problems += (f"the links in {made.links_directory} are not right",)
         problems += cdi_check.differences(spec, read_text(text))
     return Verified(spec, engines, problems)
+
+
+def _links_are_right(made: cdi_generator.Made) -> bool:
+    directory = made.links_directory
+    return directory is None or cdi_links.are_right(directory, made.links)
 
 
 def _make(

@@ -6,12 +6,20 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..cdi_plan import CdiPlan, Surroundings, plan_devices
 from ..driver_files import ALL_CAPABILITIES, DriverCapability, with_implied
-from ..driver_mounts import mounts
+from ..driver_mounts import (
+    few_mounts,
+    library_directories,
+    library_links,
+    link_directories,
+    links_name,
+    mounts,
+)
 from ..errors import CdiError
 from ..injection import FileMount
 from ..model import Host
@@ -30,16 +38,21 @@ class Asked:
     capabilities: frozenset[DriverCapability] = ALL_CAPABILITIES
     """All: those that the driver volume has."""
     toolkit_hooks: bool = False
+    links: Path | None = None
+    """Where directories of links may be; ``None``: driver files are mounted one by one."""
 
 
 @dataclass(frozen=True)
 class Made:
-    """A plan, and the driver volume that its driver files are in."""
+    """A plan, and what its driver files are in."""
 
     plan: CdiPlan
     volume: Contents
     version: str
     """Of the driver."""
+    links_directory: Path | None = None
+    links: Mapping[str, str] = field(default_factory=dict)
+    """What has to be in it, name to target."""
 
 
 def make(
@@ -60,7 +73,18 @@ def make(
     capabilities = _capabilities(asked, volume)
     machine = os.uname().machine
     drm = cdi_machine.drm_nodes(host, root)
-    files = mounts(str(volume.path), volume.files, capabilities, machine)
+    directories = library_directories(machine)
+    links: Mapping[str, str] = {}
+    links_directory = None
+    if asked.links is not None and cdi_machine.has_link_directories(machine, root):
+        links = library_links(volume.files, capabilities)
+        links_directory = asked.links / links_name(version, links)
+        directories += link_directories(machine)
+        files = few_mounts(
+            str(volume.path), volume.files, capabilities, machine, str(links_directory)
+        )
+    else:
+        files = mounts(str(volume.path), volume.files, capabilities, machine)
     files += tuple(
         FileMount(f"{str(driver_root).rstrip('/')}{path}", path)
         for path in driver_candidates.firmware(driver_root, version)
@@ -70,10 +94,12 @@ def make(
         nodes=cdi_machine.nodes(host, (path for one in drm.values() for path in one), root),
         drm_nodes=drm,
         files=files + cdi_machine.sockets(capabilities, root),
-        hooks=(cdi_machine.toolkit_hooks(version, machine, root) if asked.toolkit_hooks else ()),
+        hooks=(
+            cdi_machine.toolkit_hooks(version, directories, root) if asked.toolkit_hooks else ()
+        ),
     )
     plan = plan_devices(host, asked.identifiers, asked.kind, capabilities, around)
-    return Made(plan, volume, version)
+    return Made(plan, volume, version, links_directory, links)
 
 
 def _capabilities(asked: Asked, volume: Contents) -> frozenset[DriverCapability]:

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..driver_files import BINARY_DIRECTORIES, DriverCapability
-from ..driver_mounts import library_directories
+from ..driver_mounts import link_directories
 from ..errors import NotInstalled
 from ..injection import FileMount, Hook
 from ..model import CONTROL_NODES, MODESET_NODE, DeviceNode, Host
@@ -28,6 +28,8 @@ _SOCKETS = (
 """Of the host's services that libnvidia-ml and libcuda ask."""
 _MPS = "/tmp/nvidia-mps"
 """Where clients of the multi-process service find it (CUDA_MPS_PIPE_DIRECTORY's default)."""
+_X86_64_V2 = frozenset(("cx16", "lahf_lm", "popcnt", "pni", "sse4_1", "sse4_2", "ssse3"))
+"""What the x86-64 psABI demands of v2, in Linux's words; a virtual machine may lack some."""
 _TOOLKIT_HOOK = "nvidia-cdi-hook"
 LDCONFIG = "/sbin/ldconfig"
 
@@ -84,11 +86,24 @@ def sockets(capabilities: Iterable[DriverCapability], root: Path) -> tuple[FileM
     return tuple(FileMount(path, path, writable=True) for path in found)
 
 
-def toolkit_hooks(version: str, machine: str, root: Path) -> tuple[Hook, ...]:
+def has_link_directories(machine: str, root: Path) -> bool:
+    """Whether loaders look into ``link_directories(machine)`` on this processor."""
+    if not link_directories(machine):
+        return False
+    try:
+        with open(_at(root, "/proc/cpuinfo"), encoding="ascii", errors="replace") as file:
+            flags = next((line for line in file if line.startswith("flags")), "")
+    except OSError:
+        return False
+    return _X86_64_V2.issubset(flags.split())
+
+
+def toolkit_hooks(version: str, directories: Iterable[str], root: Path) -> tuple[Hook, ...]:
     """Return the hooks of NVIDIA's toolkit that are of use beside our mounts.
 
     They list the libraries in the container's loader's cache, use the image's CUDA compatibility
-    libraries where these are newer, and keep programs in it from making device nodes. Raises
+    libraries where these are newer, and keep programs in it from making device nodes.
+    ``directories`` are where the container sees the libraries. Raises
     NotInstalled if the toolkit, or the ldconfig that it runs, is not on this host.
     """
     places = (f"{place}/{_TOOLKIT_HOOK}" for place in BINARY_DIRECTORIES)
@@ -103,7 +118,7 @@ def toolkit_hooks(version: str, machine: str, root: Path) -> tuple[Hook, ...]:
             f"the toolkit's hooks are asked for, but they run {LDCONFIG}, which is not on this "
             "host: no container could be started"
         )
-    folders = [word for one in library_directories(machine) for word in ("--folder", one)]
+    folders = [word for one in directories for word in ("--folder", one)]
     return (
         Hook(path, ("enable-cuda-compat", f"--host-driver-version={version}")),
         Hook(path, ("update-ldcache", *folders)),

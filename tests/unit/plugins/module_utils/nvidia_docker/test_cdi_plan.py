@@ -19,6 +19,10 @@ from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.driv
 )
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.driver_mounts import (
     VolumeFile,
+    few_mounts,
+    library_links,
+    link_directories,
+    links_name,
     mounts,
 )
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.errors import (
@@ -363,6 +367,48 @@ def test_a_driver_file_is_where_programs_look_for_it(file, capabilities, machine
     assert [mount.target for mount in found] == targets
     assert {mount.source for mount in found} <= {f"/volume/{file.path}"}
     assert not any(mount.writable for mount in found)
+
+
+VOLUME = tuple(dict.fromkeys(row[0] for row in MOUNTED)) + (
+    VolumeFile("lib64/libnvidia-ml.so.550.1", "libnvidia-ml", ("libnvidia-ml.so.1",)),
+)
+
+
+@pytest.mark.parametrize("capabilities", [ALL_CAPABILITIES, {COMPUTE}, {GRAPHICS}])
+def test_few_mounts_give_what_many_do(capabilities) -> None:
+    """Each file under each name: there, or where the loader looks before it looks there."""
+    many = mounts("/volume", VOLUME, capabilities, "x86_64")
+    links = library_links(VOLUME, capabilities)
+    few = few_mounts("/volume", VOLUME, capabilities, "x86_64", "/links")
+    (place,) = [one.target for one in few if one.source == "/volume"]
+    linked = {name: target.replace(place, "/volume", 1) for name, target in links.items()}
+    seen = {one.target: one.source for one in few}
+    for one in many:
+        directory, _slash, name = one.target.rpartition("/")
+        places = [sub for sub in link_directories("x86_64") if sub.startswith(f"{directory}/")]
+        if one.target not in seen:
+            assert linked[name] == one.source
+            assert [seen[sub] for sub in places] == ["/links", "/links"]
+    assert {one.target for one in many} >= set(seen) - {place, *link_directories("x86_64")}
+    assert set(linked.values()) <= {one.source for one in many}
+
+
+def test_linkers_find_cuda_in_the_directory_itself() -> None:
+    """And so do programs that look whether a path is there."""
+    targets = [one.target for one in few_mounts("/v", VOLUME, {COMPUTE}, "x86_64", "/links")]
+    for directory in ("/usr/lib/x86_64-linux-gnu", "/usr/lib64"):
+        assert f"{directory}/libcuda.so" in targets
+        assert f"{directory}/libcuda.so.1" in targets
+        assert f"{directory}/libcuda.so.550.1" not in targets
+
+
+def test_other_links_have_another_name() -> None:
+    """Containers that have the old ones keep them."""
+    links = {"libcuda.so.1": "/v/lib64/libcuda.so.550.1", "libcuda.so": "/v/lib64/libcuda.so.550.1"}
+    name = links_name("550.1", links)
+    assert name.startswith("550.1-")
+    assert links_name("550.1", dict(reversed(links.items()))) == name
+    assert links_name("550.1", {**links, "libcuda.so": "/v/lib64/libcuda.so.1"}) != name
 
 
 def test_injections_with_files_and_groups_add_up() -> None:

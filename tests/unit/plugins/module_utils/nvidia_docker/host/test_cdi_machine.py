@@ -130,21 +130,21 @@ def program(path: Path, text: str = "") -> None:
 def test_toolkit_hooks_need_the_toolkit_and_ldconfig(machine) -> None:
     """The sentence names what is missing: containers would not start."""
     with pytest.raises(NotInstalled, match="nvidia-cdi-hook is not on this host"):
-        cdi_machine.toolkit_hooks("550.1", "x86_64", machine)
+        cdi_machine.toolkit_hooks("550.1", ("/a", "/b"), machine)
     program(machine / "usr/bin/nvidia-cdi-hook")
     with pytest.raises(NotInstalled, match="they run /sbin/ldconfig, which is not"):
-        cdi_machine.toolkit_hooks("550.1", "x86_64", machine)
+        cdi_machine.toolkit_hooks("550.1", ("/a", "/b"), machine)
     program(machine / "sbin/ldconfig")
-    hooks = cdi_machine.toolkit_hooks("550.1", "x86_64", machine)
+    hooks = cdi_machine.toolkit_hooks("550.1", ("/a", "/b"), machine)
     assert {hook.path for hook in hooks} == {"/usr/bin/nvidia-cdi-hook"}
     assert [hook.arguments for hook in hooks] == [
         ("enable-cuda-compat", "--host-driver-version=550.1"),
         (
             "update-ldcache",
             "--folder",
-            "/usr/lib/x86_64-linux-gnu",
+            "/a",
             "--folder",
-            "/usr/lib64",
+            "/b",
         ),
         ("disable-device-node-modification",),
     ]
@@ -287,6 +287,53 @@ def test_driver_files_are_those_of_the_driver_volume(whole, driver, root, machin
     assert sources["/usr/lib/libcuda.so.1"] == f"{volume}/lib/libcuda.so.550.54.15"
     assert sources[firmware] == f"{driver.root}{firmware}"
     assert ("GPUFLEET_DRIVER_VERSION", "550.54.15") in made.plan.common.environment
+
+
+def tell_processor(machine: Path, flags: str) -> None:
+    (machine / "proc").mkdir(exist_ok=True)
+    (machine / "proc/cpuinfo").write_text(f"processor\t: 0\nflags\t\t: {flags}\n\nprocessor\t: 1\n")
+
+
+V2 = "fpu sse2 ht pni ssse3 cx16 sse4_1 sse4_2 popcnt lahf_lm"
+PROCESSORS = [
+    ("x86_64", V2, True),
+    ("x86_64", V2.replace("popcnt", ""), False),
+    ("x86_64", None, False),
+    ("aarch64", V2, False),
+]
+
+
+@pytest.mark.parametrize(("name", "flags", "has"), PROCESSORS)
+def test_links_are_for_processors_whose_loaders_look_for_them(machine, name, flags, has) -> None:
+    """A virtual machine's processor may lack what the oldest servers have."""
+    if flags is not None:
+        tell_processor(machine, flags)
+    assert cdi_machine.has_link_directories(name, machine) is has
+
+
+def test_links_and_hooks_follow_the_processor(
+    whole, driver, root, machine, tmp_path, monkeypatch
+) -> None:
+    """The toolkit's ldconfig has to look where the libraries are."""
+    monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(machine="x86_64", release="6.1"))
+    program(machine / "usr/bin/nvidia-cdi-hook")
+    program(machine / "sbin/ldconfig")
+    one_by_one = make(whole, driver, root, machine, links=tmp_path, toolkit_hooks=True)
+    tell_processor(machine, V2)
+    made = make(whole, driver, root, machine, links=tmp_path, toolkit_hooks=True)
+    assert (one_by_one.links_directory, one_by_one.links) == (None, {})
+    assert made.links_directory.parent == tmp_path
+    assert made.links_directory.name.startswith("550.54.15-")
+    assert {"libcuda.so.1", "libcuda.so.550.54.15", "libnvidia-ml.so.1"} <= set(made.links)
+    folders = made.plan.common.hooks[1].arguments[2::2]
+    assert folders[:2] == one_by_one.plan.common.hooks[1].arguments[2::2]
+    mounted = [
+        one.target for one in made.plan.common.files if one.source == str(made.links_directory)
+    ]
+    assert list(folders[2:]) == mounted
+    fewer = make(whole, driver, root, machine, links=tmp_path, capabilities=frozenset({UTILITY}))
+    assert fewer.links_directory != made.links_directory
+    assert "libcuda.so.1" not in fewer.links
 
 
 def test_an_upgrade_of_the_packages_takes_no_file_away(whole, driver, root, machine) -> None:
