@@ -143,9 +143,11 @@ def test_completes_in_other_shells(on_host) -> None:
 def test_the_installed_manual_pages_can_be_read(on_host) -> None:
     """The links lead to the pages of the current release."""
     pages = on_host(
-        "cd /usr/local/share/man && cat man1/nvidia-docker.1 man8/nvidia-docker-plugin.8"
+        "cd /usr/local/share/man && "
+        "cat man1/nvidia-docker.1 man8/nvidia-docker-plugin.8 man8/nvidia-docker-cdi.8"
     )
     assert re.findall(r"^\.TH ([A-Z-]+) (\d)", pages.stdout, re.MULTILINE) == [
         ("NVIDIA-DOCKER", "1"),
         ("NVIDIA-DOCKER-PLUGIN", "8"),
+        ("NVIDIA-DOCKER-CDI", "8"),
     ]

@@ -35,7 +35,7 @@ def main(argv: list[str]) -> int:
     """Run the program with these arguments (without its name) and return its exit status."""
     # Nothing becomes garbage in so short a time; looking for it takes 7 % of that.
     gc.disable()
-    options = vars(_parse(argv))
+    options = vars(_parser().parse_args(argv))
     seen = options.pop("unless_same_as", None)
     try:
         machine = _machine(options, argv)
@@ -54,7 +54,7 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _parse(argv: list[str]) -> argparse.Namespace:
+def _parser() -> argparse.ArgumentParser:
     """What is not given is not in it: the core has the defaults."""
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
@@ -82,7 +82,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         "--toolkit-hooks", action="store_true", help="let engines run the toolkit's hooks"
     )
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
-    return parser.parse_args(argv)
+    return parser
 
 
 def _words(text: str) -> tuple[str, ...]:

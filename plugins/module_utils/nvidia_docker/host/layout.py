@@ -36,9 +36,13 @@ PROGRAMS = {
 SHARED = (
     "man/man1/nvidia-docker.1",
     "man/man8/nvidia-docker-plugin.8",
+    "man/man8/nvidia-docker-cdi.8",
     "bash-completion/completions/nvidia-docker",
+    "bash-completion/completions/nvidia-docker-cdi",
     "zsh/site-functions/_nvidia-docker",
+    "zsh/site-functions/_nvidia-docker-cdi",
     "fish/completions/nvidia-docker.fish",
+    "fish/completions/nvidia-docker-cdi.fish",
 )
 """Files below ``share`` in a release, which lie there as man and the shells look for them: below
 ``/usr/local/share``, but fish below ``/etc``."""

@@ -7,12 +7,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from ansible_collections.gpufleet.nvidia.plugins.module_utils import nvidia_docker
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker import cdi_versions
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.cdi import main
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.driver_files import (
+    DriverCapability,
+)
 
 PACKAGE = Path(next(iter(nvidia_docker.__path__)))
 PROGRAM = """
@@ -94,7 +100,7 @@ def fingerprint(tmp_path: Path, argument: str) -> str:
     code = PROGRAM.replace(
         "status = main(sys.argv[1:])\n",
         "from nvidia_docker.cdi import main as one\n"
-        "options = vars(one._parse(sys.argv[1:]))\n"
+        "options = vars(one._parser().parse_args(sys.argv[1:]))\n"
         "options.pop('unless_same_as')\n"
         "sys.stdout.write(one._machine(options, sys.argv[1:]) + one._written(options))\n"
         "sys.exit(0)\n",
@@ -131,3 +137,28 @@ def test_wrong_input_is_one_sentence(tmp_path, argument, says) -> None:
     assert says in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "cdi").exists()
+
+
+@pytest.mark.parametrize(
+    ("path", "written"),
+    [
+        ("man/man8/nvidia-docker-cdi.8", r"^\.BI? \\-\\-([a-z\\-]+)(?= |$)"),
+        ("bash-completion/completions/nvidia-docker-cdi", r"--([a-z-]+)"),
+        ("zsh/site-functions/_nvidia-docker-cdi", r"--([a-z-]+)"),
+        ("fish/completions/nvidia-docker-cdi.fish", r"--long-option ([a-z-]+)"),
+    ],
+)
+def test_manual_page_and_completions_have_every_option(path, written) -> None:
+    """And none that there is not."""
+    options = {one for action in main._parser()._actions for one in action.option_strings}
+    found = re.findall(written, (PACKAGE / "share" / path).read_text(), re.MULTILINE)
+    assert {f"--{one}".replace("\\", "") for one in found} == {*options} - {"-h"}
+
+
+def test_completions_have_the_values_that_there_are() -> None:
+    """Of versions and capabilities."""
+    for path in ("bash-completion/completions", "zsh/site-functions", "fish/completions"):
+        (file,) = (PACKAGE / "share" / path).glob("*nvidia-docker-cdi*")
+        text = file.read_text()
+        assert " ".join(cdi_versions.VERSIONS) in text
+        assert " ".join(["all", *(one.value for one in DriverCapability)]) in text
