@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -196,6 +198,22 @@ def test_it_is_there_before_docker_starts(on_host) -> None:
     on_host(f"systemctl stop docker docker.socket && rm -rf {WRITTEN} /run/nvidia-docker-cdi")
     on_host("systemctl start docker")
     assert specification(on_host) == before
+
+
+@pytest.mark.usefixtures("role")
+def test_make_install_gives_the_units_of_the_role(on_controller, on_host, tmp_path) -> None:
+    """One source for both ways of installing; and they work as the page says."""
+    on_controller(f"env -u MAKEFLAGS make -C ../.. install PREFIX=/usr/local DESTDIR={tmp_path}")
+    units = list((tmp_path / "etc/systemd/system").glob("nvidia-docker-cdi*"))
+    assert len(units) == 4
+    for unit in units:
+        assert on_host(f"cat /etc/systemd/system/{unit.name}").stdout == unit.read_text()
+    on_host(f"systemctl disable --now {UNITS} && rm {WRITTEN}")
+    page = (Path(__file__).resolve().parents[2] / "docs/cdi.md").read_text()
+    (line,) = re.findall("^systemctl enable .*", page, re.MULTILINE)
+    on_host(line)
+    assert on_host(f"systemctl is-enabled {UNITS}").stdout.split() == ["enabled"] * 3
+    assert specification(on_host)["kind"] == "nvidia.com/gpu"
 
 
 @pytest.mark.usefixtures("role")

@@ -8,6 +8,8 @@ install FOLDER, uninstall: with the Python that the programs will run with, and 
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import sys
 from pathlib import Path
@@ -19,17 +21,22 @@ from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.erro
     NvidiaDockerError,
 )
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host import (  # noqa: E402
+    cdi_store,
+    cdi_units,
     installation,
     programs,
     release,
     service,
 )
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host.layout import (  # noqa: E402
+    CDI_UNITS,
+)
 from ansible_collections.gpufleet.nvidia.plugins.plugin_utils import (  # noqa: E402
     programs as packed,
 )
 
-ROLE = ROOT / "roles" / "nvidia_docker"
-TEMPLATES = ROLE / "templates" / "etc" / "systemd" / "system"
+ROLE, CDI_ROLE = ROOT / "roles" / "nvidia_docker", ROOT / "roles" / "nvidia_cdi"
+TEMPLATES = Path("templates", "etc", "systemd", "system")
 PREFIX, DESTDIR, PYTHON = (os.environ[name] for name in ("PREFIX", "DESTDIR", "PYTHON"))
 
 
@@ -45,7 +52,7 @@ def layout() -> programs.Layout:
 
 
 def render(folder: Path) -> None:
-    """Write the units as the role would with its defaults."""
+    """Write the units as the roles would with their defaults."""
     import jinja2
     import yaml
 
@@ -53,16 +60,30 @@ def render(folder: Path) -> None:
     environment = jinja2.Environment(
         trim_blocks=True, keep_trailing_newline=True, undefined=jinja2.StrictUndefined
     )
+    environment.filters["to_json"] = json.dumps
+    prefix = "/" + PREFIX.strip("/")
     variables = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text())
     variables |= {
-        "__nvidia_docker_prefix": "/" + PREFIX.strip("/"),
+        "__nvidia_docker_prefix": prefix,
         "__nvidia_docker_volumes": variables["nvidia_docker_volumes_path"],
         "__nvidia_docker_listen_stream": variables["nvidia_docker_listen"],
         "__nvidia_docker_allowed_hosts": "",
     }
-    for name in programs.UNITS:
-        template = (TEMPLATES / f"{name}.j2").read_text()
-        (folder / name).write_text(environment.from_string(template).render(variables))
+    cdi = yaml.safe_load((CDI_ROLE / "defaults" / "main.yml").read_text())
+    arguments = yaml.safe_load((CDI_ROLE / "vars" / "main.yml").read_text())[
+        "__nvidia_cdi_arguments"
+    ]
+    cdi |= {
+        "__nvidia_cdi_prefix": prefix,
+        "__nvidia_cdi_arguments": environment.from_string(arguments).render(cdi),
+    }
+    for role, names, given in (
+        (ROLE, programs.UNITS, variables),
+        (CDI_ROLE, CDI_UNITS, cdi),
+    ):
+        for name in names:
+            template = (role / TEMPLATES / f"{name}.j2").read_text()
+            (folder / name).write_text(environment.from_string(template).render(given))
 
 
 def install(units: Path) -> None:
@@ -71,21 +92,37 @@ def install(units: Path) -> None:
     files = packed.read_files()
     texts = {name: (units / name).read_text() for name in programs.UNITS}
     target = programs.wanted(where, release.digest(files), release.version(files), PYTHON, texts)
+    cdi = {name: (units / name).read_text() for name in CDI_UNITS}
+    wanted = cdi_units.wanted(where, cdi)
     programs.install(where, target, files)
+    cdi_units.write(wanted)
     if not where.staged:
         service.make_user()
-    for made in (*target.files, *target.links):
+    for made in (*target.files, *target.links, *wanted):
         print(made.path)
 
 
 def uninstall() -> None:
     """Remove what ``install`` has made, the plugin's user too, and nothing else."""
     where = layout()
-    for path in programs.ours(where):
+    units = cdi_units.ours(where)
+    for path in (*programs.ours(where), *(unit.path for unit in units)):
         print(path)
     if installation.read(where).user:
         service.remove_user()
+    cdi_units.remove(units)
+    if units and not where.staged:
+        _remove_specification()
     programs.remove(where)
+
+
+def _remove_specification() -> None:
+    """Nobody keeps it true any more."""
+    path = Path(cdi_store.DEFAULT_PATH)
+    with contextlib.suppress(NvidiaDockerError):
+        if cdi_store.ours(path) is not None:
+            cdi_store.remove(path)
+            print(path)
 
 
 def main(arguments: list[str]) -> int:

@@ -9,6 +9,7 @@ set -euo pipefail
 export PREFIX=${PREFIX:-/usr/local} DESTDIR=${DESTDIR:-} PYTHON=${PYTHON:-/usr/bin/python3}
 program=$root/tests/tools/programs.py
 service=nvidia-docker-plugin.service
+cdi="nvidia-docker-cdi.timer nvidia-docker-cdi.path nvidia-docker-cdi.service"
 sockets="nvidia-docker-plugin.socket nvidia-docker-volume-maker.socket nvidia-docker-image-reader.socket"
 
 [ -n "$DESTDIR" ] || [ "$(id -u)" = 0 ] || die "only root can do this on the machine itself; DESTDIR=FOLDER needs no root"
@@ -28,12 +29,17 @@ case ${1:-} in
     if on_this_machine; then
       systemctl daemon-reload
       say "Now: systemctl enable --now $service"
+      say "And for --device nvidia.com/gpu=0 of Docker 25 and Podman: systemctl enable --now $cdi"
     fi
     ;;
   uninstall)
     if on_this_machine && systemctl cat "$service" >/dev/null 2>&1; then
       # shellcheck disable=SC2086  # one word per unit
       systemctl disable --now "$service" $sockets
+    fi
+    if on_this_machine && systemctl cat nvidia-docker-cdi.service >/dev/null 2>&1; then
+      # shellcheck disable=SC2086  # one word per unit
+      systemctl disable --now $cdi
     fi
     "$PYTHON" -I "$program" uninstall
     ! on_this_machine || systemctl daemon-reload
