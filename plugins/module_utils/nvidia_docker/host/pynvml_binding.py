@@ -13,11 +13,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
+from zipimport import zipimporter
 
 from ..errors import DriverMismatch, DriverUnavailable
+from . import zip_import
 
 INSTALLED_COPY = Path("/usr/local/lib/nvidia-docker/current/nvidia_docker/_vendor/pynvml.py")
-"""The programs' byte-compiled copy, for a collection that was not built with its own."""
+"""The programs' byte-compiled copy: for a module in a zip that has the same, and for a collection
+that was not built with its own."""
 
 
 _open: list[ModuleType] = []
@@ -56,9 +59,7 @@ def opened() -> Iterator[ModuleType]:
 def _load() -> ModuleType:
     """Return pynvml: ours, else the installed programs', else the host's own."""
     with suppress(ImportError):
-        from .._vendor import pynvml
-
-        return cast("ModuleType", pynvml)
+        return _ours()
     if INSTALLED_COPY.is_file():
         return _from_file(INSTALLED_COPY)
     try:
@@ -70,6 +71,18 @@ def _load() -> ModuleType:
             "pynvml is missing: install the built collection (ansible-galaxy collection install), "
             "or run 'make vendor' in the checkout"
         ) from None
+
+
+def _ours() -> ModuleType:
+    """Return pynvml as the collection brings it; raises ImportError if it does not."""
+    folder = importlib.import_module(".._vendor", __package__)
+    if isinstance(folder.__loader__, zipimporter):
+        # Compiling pynvml takes more time than all that is asked of NVML.
+        return zip_import.load(f"{folder.__name__}.pynvml", folder.__path__[0], INSTALLED_COPY)
+    # Ansible puts into a zip what an import names.
+    from .._vendor import pynvml
+
+    return cast("ModuleType", pynvml)
 
 
 def _from_file(path: Path) -> ModuleType:

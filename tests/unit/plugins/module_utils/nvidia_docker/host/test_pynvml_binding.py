@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 
 import pynvml
@@ -19,3 +22,23 @@ def test_the_installed_programs_copy_is_a_module() -> None:
     assert module is not pynvml
     assert module.NVML_ERROR_NOT_SUPPORTED == 3
     assert issubclass(module.NVMLError_NotSupported, module.NVMLError)
+
+
+def test_as_ansible_sends_it_in_a_zip(tmp_path: Path) -> None:
+    """Ours, and the same in each session of the process."""
+    package = Path(pynvml_binding.__file__).parents[1]
+    with zipfile.ZipFile(tmp_path / "module.zip", "w") as archive:
+        for path in (*package.glob("*.py"), *package.glob("host/*.py")):
+            archive.write(path, path.relative_to(package.parent))
+        archive.writestr("nvidia_docker/_vendor/__init__.py", "")
+        archive.writestr("nvidia_docker/_vendor/pynvml.py", "OURS = True\n")
+    code = "from nvidia_docker.host.pynvml_binding import _load as load; print(load() is load())"
+    code += "; print(load().OURS, load().__name__)"
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, sys.argv[1]); {code}"]
+        + [str(tmp_path / "module.zip")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["True", "True", "nvidia_docker._vendor.pynvml"]
