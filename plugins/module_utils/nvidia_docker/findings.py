@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .facts import DeviceCondition, DeviceFacts, HostFacts, Services
+from .facts import DeviceFacts, HostFacts
 from .model import Device, Host, node_maker
+from .subset_facts import DeviceCondition, Services
 from .toolkit_vulnerabilities import vulnerabilities
 
 OK, INFO, WARNING, CRITICAL = "ok", "info", "warning", "critical"

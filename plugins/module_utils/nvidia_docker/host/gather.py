@@ -10,57 +10,44 @@ from collections.abc import Collection, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import DriverMismatch, NvidiaDockerError
-from ..facts import (
-    DeviceFacts,
-    DeviceNode,
-    DeviceTopology,
-    GpuProcess,
-    HostFacts,
-    KernelFacts,
-    NvLinks,
-    Peer,
-)
+from ..facts import DeviceFacts, DeviceNode, HostFacts, KernelFacts
 from ..model import Device, Driver, LinkType, UnreadableDevice
 from . import bounded, discovery, kernel, node_facts, nvml, pci, process_container
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..facts import Services
+    from ..subset_facts import GpuProcess, NvLinks, Services
     from .nvml_facts import CloseLook
 
 _MOST_SILENT = 2
 """After so many GPUs that make the driver hang, no more are asked."""
 
 
-@dataclasses.dataclass(frozen=True)
-class _Unusable:
+class _Unusable(NamedTuple):
     """NVML can't be used, for this reason."""
 
     reason: str
     mismatch: bool
 
 
-@dataclasses.dataclass(frozen=True)
-class _Asking:
+class _Asking(NamedTuple):
     """The next answer is about this GPU."""
 
-    index: int
+    gpu: int
 
 
-@dataclasses.dataclass(frozen=True)
-class _Read:
+class _Read(NamedTuple):
     device: Device
     facts: DeviceFacts
 
 
-@dataclasses.dataclass(frozen=True)
-class _Connected:
-    """How a GPU is connected; peers by index."""
+class _Connected(NamedTuple):
+    """How a GPU is connected; it and its peers by index."""
 
-    index: int
+    gpu: int
     nvlink: NvLinks | None
     peers: tuple[tuple[int, LinkType, bool | None], ...]
 
@@ -124,7 +111,7 @@ class _Told:
         elif isinstance(item, int):
             self.count = item
         elif isinstance(item, _Asking):
-            self.asking = item.index
+            self.asking = item.gpu
         elif isinstance(item, _Read):
             self.read[item.device.index] = item
             self.asking = None
@@ -132,7 +119,7 @@ class _Told:
             self.unreadable[item.index] = item
             self.asking = None
         elif isinstance(item, _Connected):
-            self.connected[item.index] = item
+            self.connected[item.gpu] = item
         elif isinstance(item, _Unusable):
             self.reason = item.reason
             self.mismatch = item.mismatch
@@ -152,6 +139,8 @@ class _Told:
         connected = self.connected.get(one.device.index)
         if connected is None:
             return one.facts
+        from ..subset_facts import DeviceTopology, Peer
+
         peers = tuple(
             Peer(index, self.read[index].device.pci_bus_id, link, p2p)
             for index, link, p2p in connected.peers
@@ -239,6 +228,8 @@ def _read(
 
 def _processes(gpu: nvml.NvmlDevice, device: Device, root: Path) -> tuple[GpuProcess, ...] | None:
     """Of each MIG device, as only that tells which one it is; else of the GPU."""
+    from ..subset_facts import GpuProcess
+
     looks: list[tuple[str | None, CloseLook]] = [(None, gpu.closely())]
     if device.mig_enabled:
         uuids = {mig.index: mig.uuid for mig in device.mig_devices}

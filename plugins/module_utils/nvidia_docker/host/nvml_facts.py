@@ -13,8 +13,12 @@ from collections.abc import Iterator
 from ctypes import byref
 from typing import Any
 
-from ..facts import DeviceActivity, DeviceCondition, DeviceProperties, NvLinks
+from ..facts import DeviceProperties
 from .nvml_asker import Asker
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..subset_facts import DeviceActivity, DeviceCondition, NvLinks
 
 _MIB = 1024 * 1024
 
@@ -73,6 +77,8 @@ class CloseLook:
 
     def activity(self) -> DeviceActivity:
         """Twenty calls."""
+        from ..subset_facts import DeviceActivity
+
         ask, handle = self._ask, self._handle
         nvml = ask.nvml
         rates = ask.value("utilization", "nvmlDeviceGetUtilizationRates", handle)
@@ -117,6 +123,8 @@ class CloseLook:
 
     def condition(self) -> DeviceCondition:
         """Seven calls; ``errors`` are those of this look. What the kernel tells is left out."""
+        from ..subset_facts import DeviceCondition
+
         ask, handle = self._ask, self._handle
         nvml = ask.nvml
         totals = {
@@ -158,6 +166,8 @@ class CloseLook:
 
     def nvlinks(self) -> NvLinks | None:
         """One call per link and one for the version; ``None`` for a GPU without NVLink."""
+        from ..subset_facts import NvLinks
+
         ask, handle = self._ask, self._handle
         states: list[bool] = []
         for link in range(ask.nvml.NVML_NVLINK_MAX_LINKS):

@@ -17,7 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ..facts import DeviceNode, DockerEngine, FabricManager, Services
+from ..facts import DeviceNode
+from ..subset_facts import DockerEngine, FabricManager, Services
 from . import kernel, process
 
 _PROGRAM_FOLDERS = ("usr/bin", "usr/local/bin", "usr/local/nvidia/toolkit")

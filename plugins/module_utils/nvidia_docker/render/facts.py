@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..facts import DeviceCondition, DeviceFacts, DeviceTopology, HostFacts, Services
+from ..facts import DeviceFacts, HostFacts
 from ..model import Device, LinkType
 from .gpu_info import family
-from .gpu_info_text import LINK_NAMES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..findings import Finding
+    from ..subset_facts import DeviceCondition, DeviceTopology, Services
 
 _NOT_TOLD = ("ecc_enabled", "ecc_pending", "pcie_max_width")
 """Of a condition: they are told among the properties, and here for the findings only."""
@@ -98,6 +98,8 @@ def _architecture(device: Device) -> str | None:
 def _topology(topology: DeviceTopology | None) -> dict[str, Any] | None:
     if topology is None:
         return None
+    from .gpu_info_text import LINK_NAMES
+
     return {
         "nvlink": None if topology.nvlink is None else dict(vars(topology.nvlink)),
         "peers": [

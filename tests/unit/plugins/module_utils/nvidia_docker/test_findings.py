@@ -9,13 +9,9 @@ import dataclasses
 
 import pytest
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.facts import (
-    DeviceCondition,
     DeviceFacts,
-    DockerEngine,
-    FabricManager,
     HostFacts,
     KernelFacts,
-    Services,
 )
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.findings import (
     findings,
@@ -23,6 +19,12 @@ from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.find
 )
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.model import (
     UnreadableDevice,
+)
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.subset_facts import (
+    DeviceCondition,
+    DockerEngine,
+    FabricManager,
+    Services,
 )
 
 WELL = DeviceCondition(

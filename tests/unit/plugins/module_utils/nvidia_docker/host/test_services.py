@@ -13,11 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.facts import (
-    DeviceNode,
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.facts import DeviceNode
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host import services
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.subset_facts import (
     FabricManager,
 )
-from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host import services
 
 INFO = {
     "ServerVersion": "26.1.5",
