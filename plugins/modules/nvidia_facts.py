@@ -856,7 +856,7 @@ ansible_facts:
                 - Its version (C(nvidia-ctk --version) or C(nvidia-container-cli --version)).
               type: str
               returned: always
-              sample: 1.17.3
+              sample: 1.17.7
             vulnerabilities:
               description: What NVIDIA's security bulletins say of this version.
               type: list
@@ -878,16 +878,21 @@ ansible_facts:
                   type: str
                   returned: always
                   sample: 1.17.8
-                source:
-                  description: Where it is described.
+                published:
+                  description: Day on which NVIDIA told of it.
                   type: str
                   returned: always
-                  sample: https://nvd.nist.gov/vuln/detail/CVE-2025-23266
+                  sample: "2025-07-15"
+                source:
+                  description: NVIDIA's security bulletin.
+                  type: str
+                  returned: always
+                  sample: https://nvidia.custhelp.com/app/answers/detail/a_id/5659
             bulletins_read:
-              description: Day until which bulletins are known here.
+              description: Day until which NVIDIA's bulletins are known here.
               type: str
               returned: always
-              sample: "2026-11-25"
+              sample: "2026-08-18"
         docker:
           description: The Docker engine; null if none answers.
           type: dict

@@ -125,9 +125,7 @@ def _services(services: Services) -> dict[str, Any]:
         if version is None
         else {
             "version": version,
-            "vulnerabilities": [
-                {**vars(one), "source": one.source} for one in vulnerabilities(version)
-            ],
+            "vulnerabilities": [dict(vars(one)) for one in vulnerabilities(version)],
             "bulletins_read": READ,
         },
         "docker": None

@@ -47,7 +47,7 @@ WELL = DeviceCondition(
     fabric_error=0,
 )
 SERVICES = Services(
-    toolkit_version="1.17.8",
+    toolkit_version="1.19.1",
     docker=DockerEngine("26.1.5", "systemd", "2", "runc", ()),
     fabric_manager=FabricManager("375.26", True, 4),
     persistenced_running=True,
@@ -120,7 +120,7 @@ def test_a_gpu(change, name, severity, well) -> None:
 
 
 OF_SERVICES = [
-    ({"toolkit_version": "1.17.3"}, "toolkit_vulnerable", "warning", "1.17.8"),
+    ({"toolkit_version": "1.17.3"}, "toolkit_vulnerable", "warning", "1.19.1"),
     (
         {"docker": DockerEngine("26.1.5", "systemd", "2", "runc", ("/dev/nvidia0",))},
         "gpus_lost_on_reload",
