@@ -36,8 +36,9 @@ options:
       - V(topology) is NVLink and how GPUs reach each other. 2 NVML calls for each pair of GPUs, one
         for each NVLink and 2 for each GPU.
       - V(health) is memory errors, temperatures, container toolkit, Docker and fabric manager, and
-        the findings from them. 7 NVML calls for each GPU, one question to the Docker engine, and up
-        to two other programs that are started for their version.
+        the findings from them. 7 NVML calls for each GPU, up to two other programs that are started
+        for their version, and one question to the Docker engine; with cgroup driver C(systemd) one
+        more for each running container, for 5 seconds at most.
     type: list
     elements: str
     default: [devices]
@@ -918,20 +919,28 @@ ansible_facts:
               type: str
               returned: always
               sample: runc
-            loses_gpus_on_reload:
+            containers_at_risk:
               description:
-                - Whether containers lose their GPUs with C(systemctl daemon-reload). That is so
-                  with cgroup driver C(systemd) for device nodes that are not found below
-                  C(/dev/char).
-              type: bool
-              returned: always
-              sample: false
-            missing_char_links:
-              description: Device nodes without their link below C(/dev/char).
+                - Running containers that lose their GPUs with C(systemctl daemon-reload). That is so
+                  with cgroup driver C(systemd) where NVIDIA's hook gives the GPUs (C(--gpus), runtime
+                  C(nvidia)) and the container names no device node.
               type: list
               elements: str
               returned: always
-              sample: []
+              sample: [notebook]
+            loses_gpus_on_reload:
+              description: Whether there is such a container.
+              type: bool
+              returned: always
+              sample: true
+            missing_char_links:
+              description:
+                - Device nodes without a link below C(/dev/char), where systemd before version 240
+                  looks for those that it allows to a container.
+              type: list
+              elements: str
+              returned: always
+              sample: [/dev/nvidia0, /dev/nvidiactl]
         fabric_manager:
           description: NVIDIA Fabric Manager; null if it is neither installed nor needed.
           type: dict

@@ -16,6 +16,8 @@ from .toolkit_vulnerabilities import vulnerabilities
 OK, INFO, WARNING, CRITICAL = "ok", "info", "warning", "critical"
 _WORST_FIRST = (CRITICAL, WARNING, INFO)
 _SLOWED_DOWN = ("hw_slowdown", "hw_thermal_slowdown", "hw_power_brake_slowdown")
+_MOST_NAMES = 5
+"""Of containers, in one sentence."""
 _RESET = "stop what uses the GPU and run 'nvidia-smi --gpu-reset -i {gpu}', or reboot the host"
 
 
@@ -119,17 +121,22 @@ def _services(facts: HostFacts) -> Iterator[Finding]:
             f"is {worst.id} (CVSS {worst.score})",
             f"update nvidia-container-toolkit to {newest.fixed_in} or later",
         )
-    if services.docker is not None and services.docker.loses_gpus_on_reload:
-        missing = services.docker.missing_char_links
-        yield Finding(
-            "gpus_lost_on_reload",
-            WARNING,
-            None,
-            f"containers lose their GPUs with 'systemctl daemon-reload': {', '.join(missing)} "
-            f"{'has' if len(missing) == 1 else 'have'} no link in /dev/char",
-            "run 'nvidia-ctk system create-dev-char-symlinks --create-all' at each boot, or set "
-            "Docker's cgroup driver to cgroupfs",
-        )
+    if services.docker is not None and services.docker.containers_at_risk:
+        yield _lost_on_reload(services.docker.containers_at_risk)
+
+
+def _lost_on_reload(names: tuple[str, ...]) -> Finding:
+    shown = names if len(names) <= _MOST_NAMES else names[: _MOST_NAMES - 1]
+    more = f" and {len(names) - len(shown)} more" if len(shown) < len(names) else ""
+    return Finding(
+        "gpus_lost_on_reload",
+        WARNING,
+        None,
+        f"containers lose their GPUs, given by a hook, with 'systemctl daemon-reload': "
+        f"{', '.join(shown)}{more}",
+        "make them with nvidia_container or nvidia-docker, which name the device nodes, or set "
+        "Docker's cgroup driver to cgroupfs",
+    )
 
 
 def _fabric_manager(services: Services, host: Host) -> Iterator[Finding]:

@@ -121,12 +121,9 @@ class DockerEngine:
     cgroup_version: str | None
     default_runtime: str | None
     missing_char_links: tuple[str, ...]
-    """Device nodes that systemd can't find below /dev/char."""
-
-    @property
-    def loses_gpus_on_reload(self) -> bool:
-        """Whether ``systemctl daemon-reload`` takes the GPUs out of running containers."""
-        return self.cgroup_driver == "systemd" and bool(self.missing_char_links)
+    """Device nodes without a link below /dev/char."""
+    containers_at_risk: tuple[str, ...] = ()
+    """Running ones that lose their GPUs with ``systemctl daemon-reload``."""
 
 
 @dataclass(frozen=True)

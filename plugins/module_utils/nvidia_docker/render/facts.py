@@ -130,7 +130,7 @@ def _services(services: Services) -> dict[str, Any]:
         },
         "docker": None
         if docker is None
-        else {**_plain(vars(docker)), "loses_gpus_on_reload": docker.loses_gpus_on_reload},
+        else {**_plain(vars(docker)), "loses_gpus_on_reload": bool(docker.containers_at_risk)},
         "fabric_manager": None if manager is None else dict(vars(manager)),
         "persistenced_running": services.persistenced_running,
     }

@@ -122,10 +122,10 @@ def test_a_gpu(change, name, severity, well) -> None:
 OF_SERVICES = [
     ({"toolkit_version": "1.17.3"}, "toolkit_vulnerable", "warning", "1.19.1"),
     (
-        {"docker": DockerEngine("26.1.5", "systemd", "2", "runc", ("/dev/nvidia0",))},
+        {"docker": DockerEngine("26.1.5", "systemd", "2", "runc", (), ("notebook",))},
         "gpus_lost_on_reload",
         "warning",
-        "create-dev-char-symlinks",
+        "cgroup driver to cgroupfs",
     ),
     (
         {"fabric_manager": FabricManager("375.26", False, 4)},
@@ -155,11 +155,22 @@ def test_a_service(change, name, severity, fix, well) -> None:
     assert fix in findings(facts)[0].fix
 
 
+def test_containers_that_lose_their_gpus_are_named(well) -> None:
+    def message(*names: str) -> str:
+        docker = DockerEngine("26.1.5", "systemd", "2", "runc", (), names)
+        services = dataclasses.replace(SERVICES, docker=docker)
+        return findings(dataclasses.replace(well, services=services))[0].message
+
+    assert message("a", "b").endswith("'systemctl daemon-reload': a, b")
+    assert message(*"abcde").endswith(": a, b, c, d, e")
+    assert message(*"abcdef").endswith(": a, b, c, d and 2 more")
+
+
 def test_what_is_no_risk(well) -> None:
-    """cgroupfs keeps devices over a reload; without NVSwitches a fabric manager has no work."""
+    """Containers that name their device nodes; without NVSwitches a fabric manager has no work."""
     services = dataclasses.replace(
         SERVICES,
-        docker=DockerEngine("20.10.24", "cgroupfs", "1", "runc", ("/dev/nvidia0",)),
+        docker=DockerEngine("20.10.24", "systemd", "1", "runc", ("/dev/nvidia0",)),
         fabric_manager=FabricManager("375.39", False, 0),
     )
     assert told(dataclasses.replace(well, services=services)) == []

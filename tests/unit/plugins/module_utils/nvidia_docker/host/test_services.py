@@ -1,35 +1,16 @@
 # Copyright (c) 2026 the gpufleet.nvidia authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""host/services.py: programs that are scripts here, and an engine that is a socket."""
+"""host/services.py: programs that are scripts here."""
 
 from __future__ import annotations
 
-import json
-import socket
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.facts import DeviceNode
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host import services
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.subset_facts import (
     FabricManager,
-)
-
-INFO = {
-    "ServerVersion": "26.1.5",
-    "CgroupDriver": "systemd",
-    "CgroupVersion": "2",
-    "DefaultRuntime": "runc",
-    "Containers": 3,
-}
-NODES = (
-    DeviceNode("/dev/nvidia0", "present", 0, 0, "0666", 195, 0),
-    DeviceNode("/dev/nvidia-uvm", "missing"),
-    DeviceNode("/dev/nvidiactl", "present", 0, 0, "0666", 195, 255),
 )
 
 
@@ -98,62 +79,3 @@ def test_persistenced(tmp_path: Path) -> None:
     (tmp_path / "run/nvidia-persistenced").mkdir(parents=True)
     (tmp_path / "run/nvidia-persistenced/socket").touch()
     assert services.read(tmp_path, ()).persistenced_running
-
-
-@contextmanager
-def engine(root: Path, answer: bytes) -> Iterator[list[bytes]]:
-    """An engine that gives one answer; yields the requests."""
-    path = root / "run/docker.sock"
-    path.parent.mkdir()
-    requests: list[bytes] = []
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(path))
-        listener.listen()
-
-        def serve() -> None:
-            connection, _address = listener.accept()
-            with connection:
-                requests.append(connection.recv(65536))
-                connection.sendall(answer)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        yield requests
-        thread.join(20)
-
-
-@pytest.mark.parametrize("driver", ["systemd", "cgroupfs"])
-def test_docker(driver, tmp_path: Path) -> None:
-    """Links that systemd needs are missing for present nodes only."""
-    char = tmp_path / "dev/char"
-    char.mkdir(parents=True)
-    (char / "195:255").touch()
-    body = json.dumps({**INFO, "CgroupDriver": driver}).encode()
-    with engine(tmp_path, b"HTTP/1.0 200 OK\r\nApi-Version: 1.45\r\n\r\n" + body) as requests:
-        told = services.read(tmp_path, NODES).docker
-    assert requests[0].startswith(b"GET /info HTTP/1.0\r\n")
-    assert (told.version, told.cgroup_driver, told.cgroup_version) == ("26.1.5", driver, "2")
-    assert told.default_runtime == "runc"
-    assert told.missing_char_links == ("/dev/nvidia0",)
-    assert told.loses_gpus_on_reload == (driver == "systemd")
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        b"",
-        b"HTTP/1.0 200 OK\r\n\r\n",
-        b"HTTP/1.0 200 OK\r\n\r\n[1]",
-        b"HTTP/1.0 200 OK\r\n\r\n{",
-        b"HTTP/1.0 200 OK\r\n\r\n\xff\xfe",
-        b'HTTP/1.0 500 no\r\n\r\n{"ServerVersion": "26.1.5"}',
-        b"SSH-2.0\r\n",
-    ],
-)
-def test_something_else_than_an_engine_is_none(answer, tmp_path: Path) -> None:
-    with engine(tmp_path, answer):
-        assert services.read(tmp_path, NODES).docker is None
-
-
-def test_a_host_without_docker(tmp_path: Path) -> None:
-    assert services.read(tmp_path, NODES).docker is None
