@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,16 +19,17 @@ pytestmark = pytest.mark.suites("trixie")
 
 MACHINES = ROOT / "roles/simulated_gpu/files/machines"
 ZOO = MACHINES / "zoo5.json"
-Examine = Callable[..., tuple[dict[str, dict[str, Any]], str]]
+VOLUME = "/var/lib/nvidia-docker/volumes/nvidia_driver/375.26"
+Findings = dict[str, dict[str, Any]]
+"""Of a host, by id."""
+Examine = Callable[..., tuple[dict[str, Findings], str]]
 
 
 @pytest.fixture(scope="module")
 def examine(on_controller) -> Examine:
-    """Run the playbook; return the findings of a host by id, and what was on the terminal."""
+    """Run the playbook; return the findings by host and id, and what was on the terminal."""
 
-    def run(
-        ok: bool, host: str = HOST, inventory: str = "-i inventory"
-    ) -> tuple[dict[str, dict[str, Any]], str]:
+    def run(ok: bool, inventory: str = "-i inventory") -> tuple[dict[str, Findings], str]:
         verdict = FOLDER / "verdict.json"
         verdict.unlink(missing_ok=True)
         more = f"-e gpufleet_verdict={verdict}"
@@ -36,12 +37,16 @@ def examine(on_controller) -> Examine:
         told = json.loads(verdict.read_text())
         assert told["ok"] is ok
         assert (done.returncode == 0) is ok
-        return {one["id"]: one for one in told["hosts"][host]["findings"]}, done.stdout
+        found = {
+            host: {one["id"]: one for one in host_verdict["findings"]}
+            for host, host_verdict in told["hosts"].items()
+        }
+        return found, done.stdout
 
     return run
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def load(on_host) -> Iterator[Callable[[dict[str, Any]], None]]:
     """Make the demo host another machine, with the files of the driver that it has."""
 
@@ -58,6 +63,7 @@ def load(on_host) -> Iterator[Callable[[dict[str, Any]], None]]:
 def _well_again(on_host, on_controller) -> Iterator[None]:
     yield
     on_host("rm -rf /sys/module/nouveau /usr/bin/nvidia-ctk /usr/bin/nv-fabricmanager")
+    on_host("docker rm -f notebook", ok=False)
     on_host("systemctl start nvidia-docker-plugin.socket")
     on_controller("ansible-playbook -i inventory gpufleet.nvidia.simulated")
     on_controller("ansible-playbook -i inventory gpufleet.nvidia.site")
@@ -65,52 +71,93 @@ def _well_again(on_host, on_controller) -> Iterator[None]:
 
 def test_a_host_that_is_well_passes(examine: Examine) -> None:
     """What is for information, or accepted in the inventory of the demo, stops nothing."""
-    findings, shown = examine(True)
-    # With the second version of control groups Docker's default makes one finding more.
-    assert set(findings) - {"gpus_lost_on_reload"} == {"ecc_uncorrected", "persistence_off"}
-    assert findings["ecc_uncorrected"]["accepted"]
+    found, shown = examine(True)
+    assert set(found[HOST]) == {"ecc_uncorrected", "persistence_off"}
+    assert found[HOST]["ecc_uncorrected"]["accepted"]
     assert "no findings" in shown
 
 
-def test_a_host_that_is_not_reached_is_a_finding(examine: Examine, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def not_read(examine: Examine, tmp_path_factory) -> tuple[dict[str, Findings], str]:
+    """Beside the demo's host, one that is not there, and one without the Python that it names."""
+    more = tmp_path_factory.mktemp("inventory") / "more.yml"
+    more.write_text(
+        "gpus: {hosts: {nowhere: {ansible_host: 127.0.0.1, ansible_port: 9}, snakeless: "
+        "{ansible_connection: local, ansible_python_interpreter: /usr/bin/python9}}}\n"
+    )
+    return examine(False, f"-i {more} -i inventory")
+
+
+def test_hosts_that_are_not_read_are_findings(not_read) -> None:
     """The others are examined all the same."""
-    more = tmp_path / "more.yml"
-    more.write_text("gpus: {hosts: {nowhere: {ansible_host: 127.0.0.1, ansible_port: 9}}}\n")
-    inventory = f"-i {more} -i inventory"
-    findings, shown = examine(False, "nowhere", inventory)
-    assert set(findings) == {"host_unreachable"}
+    found, shown = not_read
+    assert set(found["nowhere"]) == {"host_unreachable"}
     assert "nowhere: unreachable: " in shown
+    assert set(found["snakeless"]) == {"facts_unreadable"}
+    assert "/usr/bin/python9" in found["snakeless"]["facts_unreadable"]["message"]
+    assert "snakeless: no facts: " in shown
     assert f"{HOST} has findings" not in shown
 
 
-def test_what_the_host_gives_to_containers(examine: Examine, on_host, facts) -> None:
-    """The plugin is silent, the volume has lost a file, a container has lost its GPUs."""
-    volume = "/var/lib/nvidia-docker/volumes/nvidia_driver/375.26"
+HALF = """import http.server
+class Half(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"--device=/dev/nvidia0 --device=/dev/nvidia1 --device=/dev/nvidia2 "
+            b"--device=/dev/nvidia4 --volume=nvidia_driver_1.0:/usr/local/nvidia:ro")
+http.server.HTTPServer(("127.0.0.1", 3476), Half).serve_forever()
+"""
+"""A plugin that knows of four GPUs of five and of another driver."""
+
+
+@pytest.fixture(scope="module")
+def given(examine: Examine, on_host, facts) -> list[Findings]:
+    """The plugin is silent, the volume has lost a file, a container is not there; then the plugin
+    tells half, and the container has lost nvidia-smi; then the container sees another GPU."""
     on_host("systemctl stop nvidia-docker-plugin.socket nvidia-docker-plugin.service")
-    on_host(f"rm {volume}/bin/nvidia-smi && docker rename training away")
-    findings, _shown = examine(False)
-    assert {"plugin_silent", "driver_volume_wrong", "container_missing"} <= set(findings)
-    assert "bin/nvidia-smi" in findings["driver_volume_wrong"]["message"]
-    on_host("docker rename away training && systemctl start nvidia-docker-plugin.socket")
-    findings, _shown = examine(False)
-    assert "nvidia-smi" in findings["container_without_gpus"]["message"]
-    assert "plugin_silent" not in findings
-    on_host(f"ln /usr/bin/nvidia-smi {volume}/bin/")
+    on_host(f"rm {VOLUME}/bin/nvidia-smi && docker rename training away")
+    silent = examine(False)[0][HOST]
+    write = ["docker", "exec", "-i", HOST, "sh", "-c", "cat >/root/half.py"]
+    subprocess.run(write, input=HALF, text=True, check=True)
+    on_host("systemd-run --unit=half-a-plugin --collect python3 /root/half.py")
+    on_host("docker rename away training")
+    half = examine(False)[0][HOST]
+    on_host("systemctl stop half-a-plugin && systemctl start nvidia-docker-plugin.socket")
+    on_host(f"ln /usr/bin/nvidia-smi {VOLUME}/bin/")
     uuid = facts()["devices"][4]["uuid"]
     on_host("simulated-gpu set 4.uuid=GPU-00000000-0000-0000-0000-000000000000")
-    findings, _shown = examine(False)
-    assert "instead of" in findings["container_sees_others"]["message"]
+    other = examine(False)[0][HOST]
     on_host(f"simulated-gpu set 4.uuid={uuid}")
+    return [silent, half, other]
 
 
-def test_a_driver_that_was_updated_under_a_loaded_module(examine: Examine, load) -> None:
+def test_what_the_host_gives_to_containers(given: list[Findings]) -> None:
+    silent, half, other = given
+    assert {"plugin_silent", "driver_volume_wrong", "container_missing"} <= set(silent)
+    assert "bin/nvidia-smi" in silent["driver_volume_wrong"]["message"]
+    assert "nvidia-smi" in half["container_without_gpus"]["message"]
+    assert "plugin_silent" not in half
+    said = half["plugin_incomplete"]["message"]
+    assert "--device=/dev/nvidia3 --volume=nvidia_driver_375.26:/usr/local/nvidia:ro" in said
+    assert "instead of" in other["container_sees_others"]["message"]
+    assert not {"plugin_silent", "plugin_incomplete", "driver_volume_wrong"} & set(other)
+
+
+@pytest.fixture(scope="module")
+def updated(examine: Examine, load) -> list[Findings]:
+    """A driver that was updated under a loaded module; then a driver that finds no GPU."""
     machine = json.loads(ZOO.read_text())
     load({**machine, "module_version": "367.57"})
-    findings, _shown = examine(False)
-    assert "367.57" in findings["driver_mismatch"]["message"]
+    mismatch = examine(False)[0][HOST]
     load({"driver": machine["driver"], "cuda": machine["cuda"], "gpus": []})
-    findings, _shown = examine(False)
-    assert "no GPU" in findings["driver_unusable"]["message"]
+    return [mismatch, examine(False)[0][HOST]]
+
+
+def test_a_driver_that_was_updated_under_a_loaded_module(updated: list[Findings]) -> None:
+    mismatch, unusable = updated
+    assert "367.57" in mismatch["driver_mismatch"]["message"]
+    assert "no GPU" in unusable["driver_unusable"]["message"]
 
 
 def program(path: str, says: str) -> str:
@@ -118,19 +165,18 @@ def program(path: str, says: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def sick(
-    examine: Examine, on_host, on_controller, tmp_path_factory
-) -> tuple[dict[str, dict[str, Any]], str]:
+def sick(examine: Examine, on_host, on_controller, tmp_path_factory) -> tuple[Findings, str]:
     """The findings of a host that has everything at once."""
     machine = json.loads((MACHINES / "h100x8.json").read_text())
     machine["nvswitches"] = 2
-    memory, link, mig, lost = machine["gpus"][:4]
+    memory, link, mig, lost, silent = machine["gpus"][:5]
     memory |= {"remapped_pending": 1, "remapped_failed": 1, "retired_pending": 1, "ecc_mem": 1}
     memory |= {"ecc_mode": 1, "ecc_mode_pending": 0, "temp": 95, "temp_slowdown": 90}
     memory |= {"throttle_reasons": 0x40, "persistence": 0}
     link |= {"fabric_state": 1, "fabric_status": 0, "pcie_width_now": 4}
     mig |= {"mig_mode": 1, "mig_mode_pending": 0, "mig_max": 7, "migs": []}
     lost["handle"] = "err:15"
+    silent["temp"] = "err:999"
     path = tmp_path_factory.mktemp("machine") / "sick.json"
     path.write_text(json.dumps(machine))
     wanted = f"-e simulated_gpu_machine={path}"
@@ -138,14 +184,35 @@ def sick(
     on_host("rm /dev/nvidia0 && mkdir -p /sys/module/nouveau")
     on_host(program("/usr/bin/nvidia-ctk", "NVIDIA Container Toolkit CLI version 1.16.1"))
     on_host(program("/usr/bin/nv-fabricmanager", "Fabric Manager version is : 550.1"))
-    return examine(False)
+    on_host(NOTEBOOK)
+    found, shown = examine(False)
+    return found[HOST], shown
 
 
-MEMORY, LINK, MIG, LOST = (
+NOTEBOOK = """
+cp /etc/docker/daemon.json /root/daemon.json
+python3 - <<'END'
+import json
+path = "/etc/docker/daemon.json"
+config = json.load(open(path))
+config["runtimes"] = {"nvidia": {"path": "runc"}}
+json.dump(config, open(path, "w"))
+END
+systemctl reload docker
+for second in 1 2 3 4 5; do docker info -f '{{.Runtimes}}' | grep -q nvidia && break; sleep 1; done
+docker run -d --name notebook --runtime nvidia -e NVIDIA_VISIBLE_DEVICES=all gpufleet/cuda:8.0 \
+  sleep infinity
+cp /root/daemon.json /etc/docker/daemon.json
+systemctl reload docker
+"""
+"""A container whose GPUs come from a hook, for all that Docker knows."""
+
+MEMORY, LINK, MIG, LOST, SILENT = (
     "0000:19:00.0",
     "0000:3b:00.0",
     "0000:4c:00.0",
     "0000:5d:00.0",
+    "0000:9b:00.0",
 )
 SICK = {
     "device_node_missing": None,
@@ -155,7 +222,9 @@ SICK = {
     "fabric_manager_stopped": None,
     "fabric_manager_version": None,
     "fabric_not_ready": LINK,
+    "gpu_errors": SILENT,
     "gpu_unreadable": LOST,
+    "gpus_lost_on_reload": None,
     "mig_mode_pending": MIG,
     "mig_without_devices": MIG,
     "nouveau_loaded": None,
@@ -179,3 +248,26 @@ def test_a_sick_host_has_this_finding(sick, name: str, gpu: str | None) -> None:
     # The terminal shows what has to be done.
     silent = finding["severity"] == "info" or finding["accepted"]
     assert (json.dumps(line, ensure_ascii=False)[1:-1] in shown) is not silent
+
+
+def test_a_reload_takes_gpus_from_the_container_that_names_none(sick, on_host) -> None:
+    """Docker's cgroup driver is systemd on hosts with the second version of control groups."""
+    findings, _shown = sick
+    message = findings["gpus_lost_on_reload"]["message"]
+    assert message.endswith(": notebook")
+    # The other one may open its device nodes as before; no driver is behind them.
+    opened = "docker exec training sh -c 'exec 3</dev/nvidia1'"
+    before = on_host(opened, ok=False).stderr
+    on_host("systemctl daemon-reload")
+    assert "No such device or address" in before
+    assert on_host(opened, ok=False).stderr == before
+
+
+def test_each_finding_was_provoked(not_read, given, updated, sick) -> None:
+    """Those of the documentation, which are those of the code (test_findings.py)."""
+    hosts = [*not_read[0].values(), *given, *updated, sick[0]]
+    table = (ROOT / "docs/health.md").read_text().partition("| id |")[2].partition("\n\n")[0]
+    documented = [row.split("|")[1] for row in table.splitlines()[2:]]
+    assert {name for found in hosts for name in found} == set(
+        re.findall(r"[a-z_]+", " ".join(documented))
+    )

@@ -5,9 +5,13 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
+import re
+from pathlib import Path
 
 import pytest
+import yaml
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.facts import (
     DeviceFacts,
     HostFacts,
@@ -26,6 +30,9 @@ from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.subs
     FabricManager,
     Services,
 )
+from ansible_collections.gpufleet.nvidia.plugins.modules import nvidia_facts
+
+PLUGINS = Path(nvidia_facts.__file__).parents[1]
 
 WELL = DeviceCondition(
     ecc_uncorrected_volatile=0,
@@ -231,3 +238,28 @@ def test_the_worst_is_first(well) -> None:
         well, devices=devices, services=dataclasses.replace(SERVICES, toolkit_version="1.16.1")
     )
     assert [one.severity for one in findings(facts)] == ["critical", "warning", "info"]
+
+
+def named(path: str) -> set[str]:
+    """Ids of the findings that a file of the plugins makes, where they are written down."""
+    calls = [one for one in ast.walk(ast.parse((PLUGINS / path).read_text())) if made(one)]
+    words = {one.args[0].value for one in calls if isinstance(one.args[0], ast.Constant)}
+    return words - {"critical"}
+
+
+def made(node: ast.AST) -> bool:
+    names = ("Finding", "_critical")
+    return isinstance(node, ast.Call) and getattr(node.func, "id", None) in names
+
+
+def test_each_finding_is_documented() -> None:
+    """In RETURN of nvidia_facts, and with those of the doctor in docs/health.md."""
+    of_facts = named("module_utils/nvidia_docker/findings.py")
+    assert "gpus_lost_on_reload" in of_facts
+    told = yaml.safe_load(nvidia_facts.RETURN)["ansible_facts"]["contains"]["ansible_nvidia"]
+    words = " ".join(told["contains"]["findings"]["contains"]["id"]["description"])
+    assert set(re.findall(r"C\((\w+)\)", words)) == of_facts
+    table = (PLUGINS.parent / "docs/health.md").read_text().partition("| id |")[2]
+    first = [row.split("|")[1] for row in table.partition("\n\n")[0].splitlines()[2:]]
+    everything = of_facts | named("plugin_utils/doctor.py")
+    assert set(re.findall(r"`(\w+)`", " ".join(first))) == everything
