@@ -28,12 +28,17 @@ class ActionModule(ActionBase):
             argument_spec={
                 "hosts": {"type": "list", "elements": "str", "required": True},
                 "facts": {"type": "str", "required": True},
+                "accepted": {"type": "str"},
                 "path": {"type": "path"},
             }
         )[1]
         hostvars = (task_vars or {})["hostvars"]
         hosts = [
-            fleet.read_host(name, fleet.registered(hostvars, name, arguments["facts"]))
+            fleet.read_host(
+                name,
+                fleet.registered(hostvars, name, arguments["facts"]),
+                fleet.accepted_findings(hostvars, name, arguments["accepted"]),
+            )
             for name in arguments["hosts"]
         ]
         result["lines"] = [*fleet_table.lines(hosts), fleet_table.summary(hosts)]

@@ -42,10 +42,8 @@ class ActionModule(ActionBase):
                 for check, variable in arguments["results"].items()
                 if variable
             }
-            accepted = arguments["accepted"] and fleet.registered(
-                hostvars, name, arguments["accepted"]
-            )
-            found[name] = doctor.examine(name, told, accepted or ())
+            accepted = fleet.accepted_findings(hostvars, name, arguments["accepted"])
+            found[name] = doctor.examine(name, told, accepted)
         open_findings = {
             name: list(filter(doctor.needs_action, findings)) for name, findings in found.items()
         }

@@ -29,6 +29,11 @@ options:
       - It is read for each host. Facts of a cache are not used, since they may be old.
     type: str
     required: true
+  accepted:
+    description:
+      - Name of the variable in which a host lists ids of findings that are known and lived with.
+      - They are shown with that mark, and leave the states of the host and its GPUs as they are.
+    type: str
   path:
     description:
       - Directory on the controller for C(report.html), C(facts.json) and C(facts.csv). It is made

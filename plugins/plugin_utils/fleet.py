@@ -10,7 +10,7 @@ gpufleet.nvidia.nvidia_facts documents is taken as not told.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +18,7 @@ STATES = ("ok", "warning", "critical", "failed", "unreachable")
 """From well to worst. The last two are of hosts only: their GPUs are not known."""
 
 SEVERITIES = ("info", "warning", "critical")
-"""Of findings. One for information leaves the state as it is."""
+"""Of findings. One for information, or one that is accepted, leaves the state as it is."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,8 @@ class Gpu:
     nvlinks: int | None = None
     links: tuple[tuple[int, int], ...] = ()
     """Index of another GPU and v1's number of how near it is, 0 to 6."""
+    accepted: int = 0
+    """How many of its findings are accepted."""
     mig_devices: tuple[Mig, ...] = ()
     processes: tuple[Process, ...] = ()
 
@@ -101,8 +103,11 @@ class Host:
     """C(ansible_facts.nvidia) as the host gave it."""
 
 
-def read_host(name: str, result: object) -> Host:
-    """Return the host of inventory name C(name) from what it has registered() of nvidia_facts."""
+def read_host(name: str, result: object, accepted: Collection[str] = ()) -> Host:
+    """Return the host of inventory name C(name) from what it has registered() of nvidia_facts.
+
+    C(accepted) are ids of findings that are known and lived with.
+    """
     told = mapping(result)
     if told.get("unreachable"):
         said = line(told.get("msg")) or "no reason given"
@@ -111,22 +116,18 @@ def read_host(name: str, result: object) -> Host:
     if told.get("failed") or not facts:
         return Host(name, "failed", line(told.get("msg")) or "it was not asked")
     driver = mapping(facts.get("driver"))
-    findings = tuple(sorted(_findings(facts), key=lambda one: -SEVERITIES.index(one.severity)))
+    findings = tuple(
+        sorted(_findings(facts, accepted), key=lambda one: -SEVERITIES.index(one.severity))
+    )
     gpus = [_gpu(one, findings) for one in mappings(facts.get("devices"))]
-    gpus += [
-        Gpu(
-            index=_integer(one.get("index")),
-            state="critical",
-            pci_bus_id=line(one.get("pci_bus_id")),
-            problem=line(one.get("reason")) or "no reason given",
-        )
-        for one in mappings(facts.get("unreadable"))
-    ]
+    gpus += [_unreadable(one, findings) for one in mappings(facts.get("unreadable"))]
     reason = line(facts.get("reason"))
-    states = [*_states(findings), *(gpu.state for gpu in gpus if gpu.state)]
+    states = [*_states(findings), *(gpu.state for gpu in gpus if gpu.state and not gpu.accepted)]
+    if reason and not any(one.accepted and one.gpu is None for one in findings):
+        states.append("critical")
     return Host(
         name,
-        "critical" if reason else max(states, key=STATES.index, default="ok"),
+        max(states, key=STATES.index, default="ok"),
         reason,
         driver_version=line(driver.get("version")),
         module_kind=line(driver.get("module_kind")),
@@ -139,13 +140,32 @@ def read_host(name: str, result: object) -> Host:
     )
 
 
+def _unreadable(told: Mapping[str, Any], findings: Iterable[Finding]) -> Gpu:
+    index, bus = _integer(told.get("index")), line(told.get("pci_bus_id"))
+    return Gpu(
+        index=index,
+        state="critical",
+        pci_bus_id=bus,
+        problem=line(told.get("reason")) or "no reason given",
+        accepted=sum(one.accepted for one in _of_gpu(findings, index, bus)),
+    )
+
+
+def _of_gpu(findings: Iterable[Finding], index: int | None, bus: str | None) -> list[Finding]:
+    return [one for one in findings if one.gpu is not None and one.gpu in (bus, str(index))]
+
+
 def _gpu(facts: Mapping[str, Any], findings: Iterable[Finding]) -> Gpu:
     status, topology = mapping(facts.get("status")), mapping(facts.get("topology"))
     health = mapping(facts.get("health"))
     index, bus = _integer(facts.get("index")), line(facts.get("pci_bus_id"))
     state = line(health.get("state"))
-    mine = _states(one for one in findings if one.gpu is not None and one.gpu in (bus, str(index)))
-    states = [*mine, state] if state in STATES[:3] else mine
+    mine = _of_gpu(findings, index, bus)
+    accepted = sum(one.accepted for one in mine)
+    states = _states(mine)
+    if state in STATES[:3]:
+        # The host's own word does not know what is accepted.
+        states.append("ok" if accepted else state)
     peers = (
         (_integer(peer.get("index")), _integer(peer.get("link")))
         for peer in mappings(topology.get("peers"))
@@ -171,6 +191,7 @@ def _gpu(facts: Mapping[str, Any], findings: Iterable[Finding]) -> Gpu:
         throttle_reasons=tuple(_lines(status.get("throttle_reasons"))),
         nvlinks=_integer(mapping(topology.get("nvlink")).get("active_links")),
         links=tuple((i, link) for i, link in peers if i is not None and link is not None),
+        accepted=accepted,
         mig_devices=tuple(
             Mig(
                 line(mig.get("profile")) or "MIG",
@@ -192,18 +213,20 @@ def _gpu(facts: Mapping[str, Any], findings: Iterable[Finding]) -> Gpu:
 
 
 def _states(findings: Iterable[Finding]) -> list[str]:
-    return [one.severity for one in findings if one.severity in STATES]
+    return [one.severity for one in findings if one.severity in STATES and not one.accepted]
 
 
-def _findings(facts: Mapping[str, Any]) -> Iterable[Finding]:
+def _findings(facts: Mapping[str, Any], accepted: Collection[str]) -> Iterable[Finding]:
     for one in mappings(facts.get("findings")):
         severity = line(one.get("severity"))
+        name = line(one.get("id")) or "other"
         yield Finding(
             severity=severity if severity in SEVERITIES else "warning",
             gpu=line(one.get("gpu")),
             message=line(one.get("message")) or "a finding without a message",
             fix=line(one.get("fix")) or "",
-            id=line(one.get("id")) or "other",
+            id=name,
+            accepted=name in accepted,
         )
 
 
@@ -228,6 +251,12 @@ def registered(hostvars: Mapping[str, Any], host: str, variable: str) -> object:
     """
     told = hostvars[host]
     return plain(told[variable]) if variable in told else None
+
+
+def accepted_findings(hostvars: Mapping[str, Any], host: str, variable: str | None) -> set[str]:
+    """Return the ids in a host's variable C(variable); none where it has no such list."""
+    told = registered(hostvars, host, variable) if variable else None
+    return set(_lines(told))
 
 
 def mapping(value: object) -> Mapping[str, Any]:

@@ -71,7 +71,13 @@ def facts_json(hosts: Iterable[Host], generated: str) -> str:
 
 
 def _facts(host: Host) -> str:
-    return _compact({"state": host.state, "problem": host.problem, "facts": host.facts or None})
+    told = {
+        "state": host.state,
+        "problem": host.problem,
+        "findings": [vars(one) for one in host.findings],
+        "facts": host.facts or None,
+    }
+    return _compact(told)
 
 
 def _host(host: Host, topologies: dict[str, int]) -> dict[str, Any]:
@@ -87,7 +93,10 @@ def _host(host: Host, topologies: dict[str, int]) -> dict[str, Any]:
         "gpus": [[getattr(gpu, name) for name in GPU_FIELDS] for gpu in host.gpus],
     }
     more = {
-        "findings": [[one.severity, one.gpu, one.message, one.fix] for one in host.findings],
+        "findings": [
+            [one.severity, one.gpu, one.message, one.fix, *([1] if one.accepted else [])]
+            for one in host.findings
+        ],
         "throttled": _by_position(host.gpus, lambda gpu: list(gpu.throttle_reasons)),
         "migs": _by_position(
             host.gpus,

@@ -9,7 +9,7 @@ import csv
 import io
 from collections.abc import Iterable, Iterator
 
-from .fleet import Gpu, Host
+from .fleet import Finding, Gpu, Host
 
 HEADER = ("HOST", "GPU", "MODEL", "DRIVER", "MEMORY", "UTIL", "TEMP", "STATE", "BUS ID")
 RIGHT = (1, 4, 5, 6)
@@ -72,14 +72,15 @@ def write_csv(hosts: Iterable[Host]) -> str:
 
 
 def _records(host: Host) -> Iterator[list[object]]:
-    general = [one.message for one in host.findings if one.gpu is None]
+    general = [_said(one) for one in host.findings if one.gpu is None]
     if not host.gpus:
         empty: list[object] = [None] * len(COLUMNS)
         empty[0], empty[2], empty[3] = host.name, host.state, host.problem
         empty[-1] = "; ".join(general)
         yield empty
     for gpu in host.gpus:
-        own = [one.message for one in host.findings if one.gpu in (gpu.pci_bus_id, str(gpu.index))]
+        names = (gpu.pci_bus_id, str(gpu.index))
+        own = [_said(one) for one in host.findings if one.gpu is not None and one.gpu in names]
         values = {
             **vars(gpu),
             "host": host.name,
@@ -91,6 +92,10 @@ def _records(host: Host) -> Iterator[list[object]]:
             "findings": "; ".join([*own, *general]),
         }
         yield [values[name] for name in COLUMNS]
+
+
+def _said(finding: Finding) -> str:
+    return f"(accepted) {finding.message}" if finding.accepted else finding.message
 
 
 def _cell(value: object) -> object:
@@ -109,7 +114,7 @@ def _row(host: Host, gpu: Gpu) -> tuple[str, ...]:
         memory,
         _number(gpu.utilization_percent, " %"),
         _number(gpu.temperature_celsius, " °C"),
-        gpu.state or "-",
+        f"{gpu.state or '-'}{f', {gpu.accepted} accepted' if gpu.accepted else ''}",
         gpu.pci_bus_id or "-",
     )
 

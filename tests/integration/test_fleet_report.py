@@ -32,7 +32,10 @@ def test_the_fleet_is_one_table(inventory, on_controller, facts) -> None:
         assert (device["name"] or "unknown") in line
         assert told["driver"]["version"] in line
     assert "nowhere  unreachable: Failed to connect" in shown
-    assert "2 hosts, 5 GPUs; hosts: 1 unreachable, 1 critical" in shown
+    assert "2 hosts, 5 GPUs; hosts: 1 unreachable" in shown
+    # What the inventory of the demo accepts makes no host worse, and is told.
+    assert "critical" not in shown
+    assert "ok, 1 accepted" in shown
 
 
 def test_the_files_tell_the_same(inventory, on_controller, facts, host, tmp_path: Path) -> None:
@@ -43,6 +46,8 @@ def test_the_files_tell_the_same(inventory, on_controller, facts, host, tmp_path
     told = json.loads((folder / "facts.json").read_text())["hosts"]
     assert told["nowhere"]["facts"] is None
     assert set(told[host]["facts"]["gathered"]) >= {"min", "status", "topology", "health"}
+    findings = {one["id"]: one["accepted"] for one in told[host]["findings"]}
+    assert findings == {"ecc_uncorrected": True, "persistence_off": False}
     devices = facts()["devices"]
     assert [one["uuid"] for one in told[host]["facts"]["devices"]] == [
         one["uuid"] for one in devices

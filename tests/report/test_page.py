@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +35,8 @@ def browser() -> Iterator[Browser]:
     running.quit()
 
 
-def written(folder: Path, told: dict[str, Any]) -> Path:
-    hosts = [fleet.read_host(name, fleet.plain(result)) for name, result in told.items()]
+def written(folder: Path, told: dict[str, Any], accepted: Collection[str] = ()) -> Path:
+    hosts = [fleet.read_host(name, fleet.plain(one), accepted) for name, one in told.items()]
     path = folder / "report.html"
     path.write_text(fleet_report.page(hosts, "2026-11-25T18:00:00Z"))
     return path
@@ -171,6 +171,28 @@ def test_a_host_shows_findings_and_how_its_gpus_are_wired(page: Browser) -> None
     assert boxes.count("Single PCI switch") == 3
     page.press("\ue00c")
     assert not page.run("return document.getElementById('detail').open")
+
+
+def test_what_is_accepted_is_shown_apart(page: Browser, tmp_path: Path) -> None:
+    """Of 20 hosts three have a warning that is accepted, and two of these a lost GPU besides."""
+    page.open(written(tmp_path, results(20), {"row_remapping_pending"}))
+    told = dict(zip(page.texts("#totals dt"), page.texts("#totals dd")))
+    assert (told["Hosts critical"], told["Hosts with warnings"]) == ("2", "0")
+    choose(page, "state", "accepted")
+    assert page.texts("#count") == ["3 of 20 hosts"]
+    assert rows(page, 8) == ["1 + 1 accepted", "none + 1 accepted", "1 + 1 accepted"]
+    page.click("[data-view=gpus]")
+    assert page.texts("#count")[0].startswith("3 of ")
+    assert rows(page, 4) == ["ok"] * 3
+    page.click("[data-view=findings]")
+    assert rows(page, 2) == ["accepted warning"] * 3
+    choose(page, "state", "warning")
+    assert page.texts("#count") == ["0 of 5 findings"]
+    choose(page, "state", "")
+    assert rows(page, 2) == ["critical"] * 2 + ["accepted warning"] * 3
+    assert page.run(CONTRAST) == []
+    page.click("#table tbody tr:last-child .link")
+    assert "accepted warning" in page.texts("#detail .findings li")[-1]
 
 
 def test_the_keyboard_alone_is_enough(page: Browser) -> None:

@@ -5,7 +5,7 @@
 // The data, as objects that filters and sorting need.
 // What hosts say becomes text nodes only, never markup.
 const STATES = ["ok", "warning", "critical", "failed", "unreachable"];
-const SEVERITIES = ["info", ...STATES.slice(1)];
+const SEVERITIES = ["accepted", "info", ...STATES.slice(1)];
 const data = JSON.parse(document.getElementById("data").textContent);
 const order = new Intl.Collator("en", { numeric: true }).compare;
 const $ = id => document.getElementById(id);
@@ -30,23 +30,27 @@ for (const host of hosts) {
     gpu.memoryShare = share(gpu.memory_used_mib, gpu.memory_mib);
     return gpu;
   });
-  host.findings = (host.findings ?? []).map(([severity, gpu, message, fix]) =>
-    ({ host, severity, gpu, message, fix }));
+  host.findings = (host.findings ?? []).map(([severity, gpu, message, fix, accepted]) =>
+    ({ host, severity, gpu, message, fix, accepted: accepted === 1, state: accepted ? "accepted" : severity }));
   if (host.problem && !host.findings.some(one => one.severity === "critical")) {
     const severity = STATES.indexOf(host.state) > 2 ? host.state : "critical";
-    host.findings.unshift({ host, severity, gpu: null, message: host.problem, fix: "" });
+    host.findings.unshift({ host, severity, gpu: null, message: host.problem, fix: "", accepted: false, state: severity });
   }
+  host.accepted = host.findings.filter(one => one.accepted).length;
   host.models = [...new Set(host.gpus.filter(gpu => !gpu.problem).map(model))];
   host.used = sum(host.gpus, "memory_used_mib");
   host.memory = sum(host.gpus.filter(gpu => gpu.memory_used_mib !== null), "memory_mib");
   host.memoryShare = share(host.used, host.memory);
   host.utilization = mean(host.gpus, "utilization_percent");
   for (const gpu of host.gpus) {
+    gpu.accepted = host.findings.some(one => one.accepted && [gpu.pci_bus_id, String(gpu.index)].includes(one.gpu));
     gpu.text = text(host.name, host.driver, model(gpu), gpu.uuid, gpu.pci_bus_id, gpu.serial, gpu.architecture,
       ...gpu.migs.map(mig => `${mig[0]} ${mig[1]}`), ...gpu.processes.map(one => `${one[1]} ${one[3]}`),
       ...host.findings.filter(one => one.gpu === gpu.pci_bus_id).map(one => one.message));
   }
-  for (const one of host.findings) one.text = text(host.name, host.driver, one.gpu, one.message, one.fix);
+  for (const one of host.findings) {
+    one.text = text(host.name, host.driver, one.gpu, one.message, one.fix, one.accepted ? "accepted" : "");
+  }
   host.text = text(host.name, host.problem, host.driver, host.toolkit,
     ...host.gpus.map(gpu => gpu.text), ...host.findings.map(one => one.text));
   gpus.push(...host.gpus);

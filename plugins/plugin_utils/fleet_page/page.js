@@ -7,6 +7,16 @@ const PAGE = 100;
 
 function badge(state) { return state ? element("span", { class: `state ${state}` }, state) : "–"; }
 
+function severity(one) {
+  return one.accepted ? element("span", {}, badge("accepted"), " ", element("small", { class: "soft" }, one.severity)) : badge(one.severity);
+}
+
+function count(host) {
+  const open = host.findings.length - host.accepted;
+  if (!host.accepted) return String(open || "none");
+  return element("span", {}, String(open || "none"), " ", element("small", { class: "soft" }, `+ ${host.accepted} accepted`));
+}
+
 function meter(percent, label, kind) {
   if (percent === null) return "–";
   const bar = element("b", {});
@@ -51,7 +61,7 @@ const VIEWS = {
       ["CUDA", host => host.cuda, host => host.cuda ?? "–"],
       ["Utilisation", host => host.utilization, host => meter(host.utilization, unit(host.utilization, "%"), "")],
       ["Memory used", host => host.memoryShare, host => meter(host.memoryShare, size(host.used), "memory")],
-      ["Findings", host => host.findings.length, host => String(host.findings.length || "none")],
+      ["Findings", host => host.findings.length - host.accepted, count],
     ],
   },
   gpus: {
@@ -71,11 +81,11 @@ const VIEWS = {
     ],
   },
   findings: {
-    rows: findings, state: one => one.severity, sort: [1, -1], label: "Findings",
+    rows: findings, state: one => one.state, sort: [1, -1], label: "Findings",
     matches: (one, chosen) => (!chosen.model || one.host.models.includes(chosen.model)),
     columns: [
       ["Host", one => one.host.rank, one => opener(one.host, one.host.name)],
-      ["Severity", one => SEVERITIES.indexOf(one.severity), one => badge(one.severity)],
+      ["Severity", one => SEVERITIES.indexOf(one.state), severity],
       ["GPU", one => one.gpu, one => one.gpu ?? "–"],
       ["What is wrong", one => one.message, one => one.message, true],
       ["What to do", one => one.fix, one => one.fix || "–", true],
@@ -93,7 +103,7 @@ function filtered() {
   const [column, direction] = sort;
   const value = columns[column][1];
   return rows
-    .filter(row => (!chosen.state || state(row) === chosen.state)
+    .filter(row => (!chosen.state || state(row) === chosen.state || (chosen.state === "accepted" && row.accepted))
       && (!chosen.driver || (row.host ?? row).driver === chosen.driver)
       && matches(row, chosen) && words.every(word => row.text.includes(word)))
     .map(row => [value(row), (row.host ?? row).rank, row])
@@ -171,7 +181,7 @@ function showHost(host) {
   ])];
   if (host.findings.length) {
     parts.push(element("h3", {}, "Findings"), element("ul", { class: "findings" }, ...host.findings.map(one =>
-      element("li", { class: one.severity }, badge(one.severity), " ", one.message,
+      element("li", { class: one.state }, severity(one), " ", one.message,
         one.fix ? element("div", { class: "soft" }, one.fix) : null))));
   }
   if (host.gpus.length) {
@@ -229,7 +239,7 @@ $("generated").textContent = `as of ${data.generated.replace("T", " ").replace("
 options("model", "All models", gpus.map(gpu => gpu.name));
 options("driver", "All drivers", hosts.map(host => host.driver));
 $("state").replaceChildren(element("option", { value: "" }, "All states"),
-  ...["info", ...STATES].map(state => element("option", { value: state }, state)));
+  ...["accepted", "info", ...STATES].map(state => element("option", { value: state }, state)));
 totals();
 for (const id of ["search", "model", "driver", "state"]) $(id).addEventListener("input", () => { page = 0; show(); });
 $("filters").addEventListener("submit", event => event.preventDefault());

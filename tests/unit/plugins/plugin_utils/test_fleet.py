@@ -75,6 +75,55 @@ def test_a_gpu_is_as_bad_as_its_findings() -> None:
     assert [gpu.state for gpu in read(devices=[plain]).gpus] == [None]
 
 
+def test_what_is_accepted_is_shown_and_makes_nothing_worse() -> None:
+    """Neither a GPU nor its host; the host's own word of the GPU does not know of it."""
+    sick = {**GPU, "health": {"state": "warning"}}
+    told = fleet.plain(facts(devices=[sick], findings=[HOT, {**HOT, "id": "y", "gpu": None}]))
+    both = fleet.read_host("node1", told, {"x", "y"})
+    assert (both.state, both.gpus[0].state, both.gpus[0].accepted) == ("ok", "ok", 1)
+    assert [one.accepted for one in both.findings] == [True, True]
+    one = fleet.read_host("node1", told, {"x"})
+    assert (one.state, one.gpus[0].state) == ("warning", "ok")
+    other = fleet.read_host("node1", told, {"y"})
+    assert (other.state, other.gpus[0].state, other.gpus[0].accepted) == ("warning", "warning", 0)
+
+
+def test_a_gpu_that_is_known_to_be_lost_makes_its_host_no_worse() -> None:
+    lost = {"id": "gpu_unreadable", "severity": "critical", "gpu": "0000:05:00.0", "message": "x"}
+    unreadable = [{"index": 1, "pci_bus_id": "0000:05:00.0", "reason": "GPU is lost"}]
+    told = fleet.plain(facts(unreadable=unreadable, findings=[lost]))
+    assert fleet.read_host("node1", told).state == "critical"
+    host = fleet.read_host("node1", told, {"gpu_unreadable"})
+    assert (host.state, host.gpus[1].state, host.gpus[1].accepted) == ("ok", "critical", 1)
+
+
+def test_a_host_without_gpu_may_be_accepted() -> None:
+    unusable = {"id": "driver_unusable", "severity": "critical", "gpu": None, "message": "x"}
+    told = fleet.plain(facts(reason="no driver", devices=[], findings=[unusable]))
+    assert fleet.read_host("node1", told).state == "critical"
+    host = fleet.read_host("node1", told, {"driver_unusable"})
+    assert (host.state, host.problem) == ("ok", "no driver")
+
+
+def test_what_is_accepted_is_marked_in_each_form() -> None:
+    told = fleet.plain(facts(findings=[HOT, {**HOT, "id": "y", "message": "dusty"}]))
+    host = fleet.read_host("node1", told, {"x"})
+    assert fleet_table.lines([host])[1].split("  ")[-2:] == ["warning, 1 accepted", "0000:04:00.0"]
+    files = fleet_report.files([host], "2026-11-25T12:00:00Z")
+    (row,) = csv.DictReader(io.StringIO(files["facts.csv"]))
+    assert row["findings"] == "(accepted) hot; dusty"
+    found = json.loads(files["facts.json"])["hosts"]["node1"]["findings"]
+    assert [(one["id"], one["accepted"]) for one in found] == [("x", True), ("y", False)]
+
+
+@pytest.mark.parametrize("value", [None, "x", 7, {"x": 1}, [7, None, ["x"]], "absent"])
+def test_a_variable_that_lists_no_ids_accepts_nothing(value) -> None:
+    variables = {} if value == "absent" else {"known": value}
+    assert fleet.accepted_findings({"node1": variables}, "node1", "known") == set()
+    assert fleet.accepted_findings({"node1": {"known": ["x"]}}, "node1", "known") == {"x"}
+    assert fleet.accepted_findings({"node1": {"known": ["x"]}}, "node1", None) == set()
+
+
 def test_an_unreadable_gpu_is_in_its_place() -> None:
     second = {**GPU, "index": 2}
     unreadable = [{"index": 1, "pci_bus_id": "0000:05:00.0", "reason": "GPU is lost"}]
