@@ -105,6 +105,11 @@ def test_every_module_and_role_has_its_page(pages: dict[Path, Page]) -> None:
     assert {path.name for path in pages if path.parent.name == "reference"} == wanted
 
 
+def test_the_theme_complains_nowhere(pages: dict[Path, Page]) -> None:
+    """It does so on the page: a table of contents, for example, is no warning of Sphinx."""
+    assert [path.name for path in pages if "ERROR: Adding" in path.read_text()] == []
+
+
 def test_every_page_is_in_the_contents(pages: dict[Path, Page]) -> None:
     (index,) = (page for path, page in pages.items() if path.name == "index.html")
     listed = set(index.links) | {"index.html", "search.html", "genindex.html"}
@@ -130,9 +135,10 @@ def test_no_page_is_wider_than_a_phone(browser: Browser, pages: dict[Path, Page]
     wide = []
     for path in pages:
         browser.open(path)
-        if browser.run("return document.documentElement.scrollWidth > innerWidth"):
-            wide.append(path.name)
+        wide += [(path.name, text) for text in browser.run(OUT_OF_SIGHT)]
     assert wide == []
+    browser.run("document.querySelector('h1').style.width = '900px'")
+    assert len(browser.run(OUT_OF_SIGHT)) == 1
 
 
 @pytest.mark.parametrize("name", SHOWN)
@@ -146,6 +152,18 @@ def test_a_page_can_be_read(browser: Browser, site: Path, look: str, name: str) 
     ground = browser.run("return getComputedStyle(document.body).backgroundColor.match(/[0-9]+/g)")
     assert (int(ground[0]) < 128) == LOOKS[look][2]
 
+
+OUT_OF_SIGHT = """
+const scrolls = element => {
+  for (let one = element; one.tagName != 'ARTICLE'; one = one.parentElement)
+    if (['auto', 'scroll'].includes(getComputedStyle(one).overflowX)) return true;
+  return false;
+};
+return [...document.querySelectorAll('article *')]
+  .filter(one => one.getBoundingClientRect().right > innerWidth + 1 && !scrolls(one))
+  .map(one => `${one.tagName} ${one.innerText.slice(0, 40)}`);
+"""
+"""What is beyond the right edge and can't be scrolled to: the theme cuts it off."""
 
 CONTRAST = """
 const parts = colour => colour.match(/[\\d.]+/g).map(Number);
