@@ -22,9 +22,9 @@ ROOT_PAGES = ("CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.rst", "CHANGELOG.md")
 SECTION = re.compile(r"^<!-- from README\.md: (.+) -->$", re.MULTILINE)
 OTHER_PAGES = "<!-- all other pages -->"
 LINK = re.compile(r"(?<=\]\()([^()\s#]+)(#[^()\s]*)?(?=\))")
-# What antsibull-docs writes for other themes: a table of contents, which furo has at the side, and
-# the whole name with the description as the title.
-CONTENTS = re.compile(r"^\.\. contents::\n(?: +\S.*\n)*", re.MULTILINE)
+# What antsibull's programs write for other themes: a table of contents, which furo has at the side,
+# and the whole name with the description as the title.
+CONTENTS = re.compile(r"^\.\. contents::.*\n(?: +\S.*\n)*", re.MULTILINE)
 TITLE = re.compile(r"^gpufleet\.nvidia\.(\w+) (module|role) -- (.*)\n\++\n", re.MULTILINE)
 TOCTREE = re.compile(r"^```\{toctree\}\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -76,7 +76,9 @@ def stage(target: Path) -> None:
     docs = ROOT / "docs"
     pages = {path.relative_to(docs): path for path in sorted(docs.rglob("*.md"))}
     pages |= {Path(name): ROOT / name for name in ROOT_PAGES if (ROOT / name).exists()}
-    texts = {page: relink(path.read_text(), path, page) for page, path in pages.items()}
+    texts = {
+        page: CONTENTS.sub("", relink(path.read_text(), path, page)) for page, path in pages.items()
+    }
 
     readme = ROOT / "README.md"
 
