@@ -81,7 +81,7 @@ BLOCKS = blocks()
 
 
 @pytest.mark.parametrize(
-    "block", [block for _, block in BLOCKS], ids=[where for where, _ in BLOCKS]
+    "block", [each for _dummy, each in BLOCKS], ids=[where for where, _dummy in BLOCKS]
 )
 def test_a_sample_names_what_there_is(block: Any) -> None:
     for each in maps(block):
