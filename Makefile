@@ -50,6 +50,7 @@ test-artifact: ## Build the collection and test the tarball: contents, licences,
 
 test-docs: ## Build the documentation site and open it in headless Chromium; pictures in .build/site
 	@tests/tools/test.sh docs
+
 test-lint: ## Run the linters and type checks
 	@tests/tools/test.sh lint
 
