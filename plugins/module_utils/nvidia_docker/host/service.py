@@ -157,7 +157,8 @@ def check_address(address: str, service: Service | None) -> None:
 def socket_address(address: str) -> str:
     """Return ``host:port`` as a socket unit has it: no name, and every interface is ``[::]``."""
     host, _separator, port = address.rpartition(":")
-    return f"{ {'': '[::]', 'localhost': '127.0.0.1'}.get(host, host) }:{port}"
+    written = {"": "[::]", "localhost": "127.0.0.1"}.get(host, host)
+    return f"{written}:{port}"
 
 
 def _release(layout: Layout, pid: int | None) -> str | None:
