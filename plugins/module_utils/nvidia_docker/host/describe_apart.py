@@ -30,7 +30,7 @@ def describe(host: Host) -> tuple[DeviceDetails, ...]:
     and DriverUnavailable if libcuda takes its process down."""
     if not host.devices:
         return ()
-    done = subprocess.run(
+    done = subprocess.run(  # pylint: disable=ansible-bad-function  # no Ansible here
         [sys.executable, "-IS", "-c", _CHILD, __name__, *sys.path],
         input=pickle.dumps(host),
         stdout=subprocess.PIPE,

@@ -83,7 +83,7 @@ class Daemon:
         command = [str(self.program), *(["--validate"] if validates else []), "--config-file", name]
         nobody = None if validates or os.geteuid() != 0 else _NOBODY
         try:
-            done = subprocess.run(
+            done = subprocess.run(  # pylint: disable=ansible-bad-function  # no Ansible here
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -155,7 +155,7 @@ def _flags_of(pid: int | None) -> tuple[Flag, ...]:
 
 def _output(*command: str) -> str:
     try:
-        done = subprocess.run(
+        done = subprocess.run(  # pylint: disable=ansible-bad-function  # no Ansible here
             command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_SECONDS, check=False
         )
     except (OSError, subprocess.SubprocessError):  # not there, or it does not answer

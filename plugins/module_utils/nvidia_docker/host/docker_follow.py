@@ -72,7 +72,7 @@ def restart(socket: str | None) -> None:
 
 def _systemctl(*arguments: str) -> bool:
     try:
-        done = subprocess.run(
+        done = subprocess.run(  # pylint: disable=ansible-bad-function  # no Ansible here
             ("systemctl", *arguments),
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -88,7 +88,7 @@ def _reason(since: float) -> str | None:
     """Return the last complaint of Docker in the journal since then."""
     command = ("journalctl", f"--unit={UNIT}", "--identifier=dockerd", f"--since=@{int(since)}")
     try:
-        done = subprocess.run(
+        done = subprocess.run(  # pylint: disable=ansible-bad-function  # no Ansible here
             (*command, "--output=cat", "--no-pager"),
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -66,7 +66,7 @@ def start(
     errors = os.memfd_create("errors")
     collected = os.memfd_create("output") if output is None else None
     try:
-        pid = os.posix_spawnp(
+        pid = os.posix_spawnp(  # pylint: disable=ansible-bad-function  # no Ansible here
             arguments[0],
             arguments,
             user_environment(),
