@@ -71,7 +71,7 @@ def figures(directory: Path) -> Iterator[Figure]:
         ("first", "nvidia-docker-cdi, program start to file, 8 GPUs: the first run after a boot"),
         ("written", "nvidia-docker-cdi, the same where engines have told their versions before"),
         ("right", "nvidia-docker-cdi, where the file is right"),
-        ("look", "nvidia-docker-cdi, the look of each minute"),
+        ("look", "nvidia-docker-cdi, the look of every 20 s"),
         ("interpreter", "of these: python3 -IS -c pass"),
     ):
         # On a busy machine the least of the processor hardly changes.

@@ -262,6 +262,22 @@ def test_a_change_of_mig_devices_is_seen_by_itself(on_host, machine) -> None:
     assert on_host(f"systemctl is-failed {SERVICE}", ok=False).returncode == 1
 
 
+@pytest.mark.usefixtures("role")
+def test_capability_nodes_that_come_and_go_are_seen_at_once(on_host) -> None:
+    """Without the timer; of a MIG device that goes, the driver leaves the node."""
+    started = f"systemctl show --value --property=ExecMainStartTimestampMonotonic {SERVICE}"
+    node = "/dev/nvidia-caps/nvidia-cap999"
+    on_host("mkdir -p /dev/nvidia-caps && systemctl stop nvidia-docker-cdi.timer")
+    on_host("systemctl restart nvidia-docker-cdi.path")
+    try:
+        for change in (f"mknod {node} c 1 3", f"rm {node}"):
+            before = on_host(started).stdout.strip()
+            on_host(change)
+            wait_for(on_host, f"test $({started}) != {before}", limit_s=20)
+    finally:
+        on_host(f"rm -f {node}; systemctl start nvidia-docker-cdi.timer")
+
+
 def test_absent_leaves_nothing_of_it(role, on_host) -> None:
     """Twice; the second time there is nothing to do."""
     role(nvidia_cdi_state="absent")

@@ -3,7 +3,7 @@
 
 """The program nvidia-docker-cdi: keeps the CDI specification of this machine true.
 
-systemd runs it at boot, and every minute to see whether anything has changed. So what makes a
+systemd runs it at boot, and every 20 s to see whether anything has changed. So what makes a
 specification is imported when there is one to make: the look alone takes a tenth of the time.
 """
 

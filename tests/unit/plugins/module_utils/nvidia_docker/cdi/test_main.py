@@ -84,7 +84,7 @@ def test_a_failure_is_one_sentence_and_tried_again(tmp_path) -> None:
 
 
 def test_nothing_is_done_where_nothing_has_changed(tmp_path) -> None:
-    """And nothing is imported that doing it would need: systemd starts it every minute."""
+    """And nothing is imported that doing it would need: systemd starts it every 20 s."""
     seen = tmp_path / "seen"
     seen.write_text(fingerprint(tmp_path, f"--unless-same-as={seen}"))
     same = run(tmp_path, f"--unless-same-as={seen}")
