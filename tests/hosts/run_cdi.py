@@ -17,6 +17,8 @@ from typing import Any
 
 # A nested host may have no controller pids, and no network that a container could be given.
 PODMAN = ("--pids-limit=0",)
+# There only root may mount /proc anew, as parts of it are hidden.
+ROOTLESS = ("--pid=host",)
 SEPARATOR = "--"
 INSIDE = f"""
 stat -c '%n %t:%T %a' /dev/nvidia* /dev/nvidia-caps/* 2>/dev/null
@@ -41,6 +43,7 @@ def run(
 ) -> list[str]:
     """Return what a container says, in five parts."""
     options = PODMAN if engine == "podman" else ()
+    options += ROOTLESS if os.geteuid() else ()
     command = [engine, "run", "--rm", "--network=none", *options]
     command += [f"--device={device}" for device in devices]
     command += [f"--env=LIBRARIES={' '.join(libraries)}"]
