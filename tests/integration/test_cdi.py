@@ -271,6 +271,8 @@ def test_capability_nodes_that_come_and_go_are_seen_at_once(on_host) -> None:
     on_host("systemctl restart nvidia-docker-cdi.path")
     try:
         for change in (f"mknod {node} c 1 3", f"rm {node}"):
+            # While the service runs, its path is not watched: the next look finds that.
+            wait_for(on_host, f"test $(systemctl is-active {SERVICE}) = inactive")
             before = on_host(started).stdout.strip()
             on_host(change)
             wait_for(on_host, f"test $({started}) != {before}", limit_s=20)

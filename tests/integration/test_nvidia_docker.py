@@ -103,6 +103,17 @@ def test_completes_as_docker_s_packaged_completion(completed) -> None:
     ]
 
 
+def test_completes_nvidia_docker_cdi(completed) -> None:
+    """Options, and values of theirs in both ways to write them."""
+    words = ["--pa", "--capabilities=compute,ut", "--cdi-version 0.5", "--driver-root=/us"]
+    assert completed(*(f"nvidia-docker-cdi {one}" for one in words)) == [
+        "nvidia-docker-cdi --path ",
+        "nvidia-docker-cdi --capabilities=compute,utility ",
+        "nvidia-docker-cdi --cdi-version 0.5.0 ",
+        "nvidia-docker-cdi --driver-root=/usr/",
+    ]
+
+
 def test_completes_as_the_client_tells(completed, no_packaged_completion) -> None:
     """From docker 23 on a client brings its own; 20.10 has it too, unlisted, without images."""
     assert completed("nvidia-docker ru") == ["nvidia-docker run "]
@@ -136,6 +147,8 @@ def test_completes_in_other_shells(on_host) -> None:
     """fish and zsh find theirs where they look by themselves."""
     on_host("apt-get install -qq --no-install-recommends fish zsh")
     assert on_host("fish -c 'complete -C \"nvidia-docker ru\"'").stdout.startswith("run\t")
+    told = on_host("fish -c 'complete -C \"nvidia-docker-cdi --cdi-version 0.3\"'").stdout
+    assert told.startswith("0.3.0\t")
     typed = on_host(f"timeout 60 zsh <<'END'\n{IN_ZSH}\nEND").stdout
     assert re.search(r"^typed: <nvidia-docker inspect ?>", typed, re.MULTILINE), typed
 
