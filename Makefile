@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-shell demo-clean test test-full test-unit conformance test-faults test-fuzz test-lint test-sanity
-.PHONY: test-docker-clients test-report test-docs test-artifact test-molecule test-integration test-example test-drivers bench docs venv lock vendor build install uninstall
+.PHONY: test-gpu test-docker-clients test-report test-docs test-artifact test-molecule test-integration test-example test-drivers bench docs venv lock vendor build install uninstall
 MAKEFLAGS += --no-print-directory
 
 help: ## List the targets
@@ -72,6 +72,8 @@ test-drivers: ## Test discovery on Debian's real driver packages (not part of te
 docs: ## Build the documentation site, .build/docs/html
 	@tests/tools/docs.sh
 
+test-gpu: ## On a machine with NVIDIA GPUs: compare facts with nvidia-smi, record it (not part of test; OUT=folder)
+	@python3 tests/gpu/run.py $(OUT)
 venv: ## Make .venv with everything that tests and lint need
 	@tests/tools/prepare.sh dev
 
