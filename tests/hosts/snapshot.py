@@ -26,7 +26,7 @@ OTHERS = (
     " /run/credentials /run/mount /run/log /run/lock /run/utmp /run/dbus /run/motd.d /.dockerenv"
     # Records of what was done, and caches.
     " /tmp /var/tmp /var/log /var/cache /var/backups /var/lib/apt /var/lib/dpkg /var/lib/systemd"
-    " /var/lib/misc /root/.ansible /etc/ld.so.cache"
+    " /var/lib/misc /root/.ansible /root/.bash_history /etc/ld.so.cache"
     # useradd's, userdel's and apt's copies of the last content.
     " /etc/passwd- /etc/group- /etc/shadow- /etc/gshadow- /etc/subuid- /etc/subgid-"
     # Images and containers, which are the user's: uninstalling an engine keeps them. What it has in

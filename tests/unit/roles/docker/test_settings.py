@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shlex
 import subprocess
@@ -260,3 +261,90 @@ def test_a_value_with_quotes_is_one_value(role) -> None:
     config = role("26.1", **resource, **proxies)("docker__config")
     assert config["node-generic-resources"] == ['a"b=GPU-a']
     assert config["proxies"] == {"http-proxy": 'http://"x": 1}'}
+
+
+INFO = "/var/lib/dpkg/info"
+BOTH = [f"{INFO}/docker.io.md5sums", f"{INFO}/python3-requests.md5sums"]
+
+
+@pytest.mark.parametrize(
+    ("there", "packages", "release", "missing"),
+    [
+        ([], ["docker.io"], "12", ["docker.io"]),
+        (BOTH, ["docker.io", "python3-requests"], "12", []),
+        (BOTH, ["docker.io", "python3-requests"], "13", ["docker-cli"]),
+        (BOTH, ["docker.io=20.10*"], "12", []),
+        ([DOCKER_CE], ["docker.io", "jq"], "13", ["jq"]),
+    ],
+)
+def test_packages_are_listed_only_when_one_is_missing(
+    role, there, packages, release, missing
+) -> None:
+    """A converged host costs no run for that, one with an engine of another source neither."""
+    on = role(there=there, release=release, docker_packages=packages)
+    assert on("docker__missing") == [f"{INFO}/{name}.md5sums" for name in missing]
+    assert set(BOTH[:1]) & set(there) <= set(on("docker__telling_files"))
+
+
+def lines(*names: str, more: str = "") -> dict[str, list[str]]:
+    """What list_packages.yml registers."""
+    return {"stdout_lines": [*(f"ii  {name}" for name in names), "rc  old", *more.split()]}
+
+
+def recorded(**record: Any) -> dict[str, str]:
+    """What slurp gives of a record."""
+    return {"content": base64.b64encode(json.dumps(record).encode()).decode()}
+
+
+def test_new_packages_are_recorded(role) -> None:
+    """Those that were there before are not; a second installation adds to the record."""
+    given = {
+        "docker_packages": ["docker.io=20.10*", "python3-requests"],
+        "docker__record_read": {},
+        "docker__before": lines("bash", "python3-requests"),
+        "docker__after": lines("bash", "python3-requests", "docker.io", "runc", more="docker"),
+    }
+    first = role(there=["/etc/docker"], **given)("docker__new_record")
+    assert first == {
+        "format": 1,
+        "named": ["docker.io"],
+        "packages": ["docker.io", "runc"],
+        "folders": ["/etc/cni", "/opt/containerd"],
+        "group": True,
+    }
+    given["docker_packages"] = ["docker.io", "jq"]
+    given["docker__record_read"] = recorded(**first)
+    given["docker__before"] = given["docker__after"]
+    given["docker__after"] = lines("bash", "docker.io", "runc", "jq", "libjq1", more="docker")
+    second = role(there=["/etc/docker", "/etc/cni", "/opt/containerd"], **given)
+    assert second("docker__new_record") == {
+        **first,
+        "named": ["docker.io", "jq"],
+        "packages": ["docker.io", "jq", "libjq1", "runc"],
+    }
+
+
+def simulated(*texts: str) -> dict[str, Any]:
+    """What apt-get --simulate says, without and with --auto-remove."""
+    return {"results": [{"stdout": f"Inst x\n{text}"} for text in texts]}
+
+
+def test_only_packages_of_the_role_are_removed(role) -> None:
+    """Not what nobody needed before either; a package of others that needs Docker keeps it."""
+    on = role(
+        docker__record_read=recorded(
+            format=1, named=["docker.io", "jq"], packages=["docker.io", "jq", "runc"], group=True
+        ),
+        docker__listed=lines("bash", "docker.io", "runc"),
+        docker__simulated=simulated(
+            "Remv docker.io [26.1]\n", "Remv docker.io [26.1]\nRemv runc:amd64 [1]\nRemv old [2]\n"
+        ),
+    )
+    assert on("docker__named_here") == ["docker.io"]
+    assert on("docker__needing") == []
+    assert on("docker__going") == ["docker.io", "runc"]
+    on = role(
+        docker__record_read=recorded(format=1, named=["docker.io"], packages=["docker.io"]),
+        docker__simulated=simulated("Remv docker.io [1]\nRemv swarm-ui [1]\n", ""),
+    )
+    assert on("docker__needing") == ["swarm-ui"]
