@@ -118,7 +118,10 @@ def test_damaged_at_random(
     for _dummy in range(DAMAGES // 6):
         data = bytearray(hard.bytes)
         damage(data, rng)
-        refused += hard.accepted(bytes(data)) != (True, True)
+        try:
+            refused += hard.accepted(bytes(data)) != (True, True)
+        except manifest.NewerVolume:  # the digit of the format
+            refused += 1
     assert refused > DAMAGES // 6 // 3
     assert driver_volume.create(hard.root, VERSION, hard.driver.root).path == hard.path
     assert hard.accepted(hard.file.read_bytes()) == (True, True)

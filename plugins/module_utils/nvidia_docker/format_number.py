@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+_MOST = 999
+"""A number that is greater is damage, not a format."""
+
 
 def is_newer(found: object, known: int) -> bool:
     """Whether a format number was written by a newer version than one that writes ``known``."""
-    return isinstance(found, int) and not isinstance(found, bool) and found > known
+    return isinstance(found, int) and not isinstance(found, bool) and known < found <= _MOST
 
 
 def refusal(what: str, found: object, known: int, or_else: str = "") -> str:
