@@ -39,8 +39,8 @@ DAMAGES = {
         lambda path, driver: os.truncate(path / "manifest.json", 100),
         "manifest.json is not one of format 2",
     ),
-    "manifest of another format": (
-        lambda path, driver: (path / "manifest.json").write_text('{"format": 99}'),
+    "manifest of an older format": (
+        lambda path, driver: (path / "manifest.json").write_text('{"format": 1}'),
         "manifest.json is not one of format 2",
     ),
     "manifest is a list": (
