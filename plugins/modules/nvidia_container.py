@@ -13,20 +13,21 @@ author:
   - the gpufleet.nvidia authors (@gpufleet)
 description:
   - Manages a container with M(community.docker.docker_container) and gives it GPUs of the host
-    that it runs on, as device nodes, with the driver volume mounted read-only at
-    C(/usr/local/nvidia).
+    that it runs on, in the way that O(injection) names.
   - The GPUs are read from NVML on the host when the task runs. The image is refused if it demands
     more than the host's driver offers; a running container then stays as it is.
   - Takes every option of M(community.docker.docker_container) and passes it on. Those that are
     listed here are read by this module too and mean the same.
   - "The container has exactly the GPUs that O(gpus) names: one GPU more or less than before, and
-    the container is recreated, whatever C(comparisons) says. Devices, mounts, variables and labels of
-    your own are compared as M(community.docker.docker_container) compares them."
+    the container is recreated, whatever C(comparisons) says. Devices, device requests, mounts,
+    variables, groups and labels of your own are compared as M(community.docker.docker_container)
+    compares them."
   - An image whose E(PATH) or E(LD_LIBRARY_PATH) does not name the driver volume, and that has no label
     C(com.nvidia.volumes.needed), gets that variable with the directories of the volume before its
     own; a variable that is in C(env) stays as it is there.
-  - Another driver version is no reason to recreate a container, it gets the driver volume of the
-    loaded driver at each start. One that still runs with an older driver's files is restarted.
+  - Another driver version is no reason to recreate a container, it gets the files of the loaded driver
+    at each start, by each kind of injection. One that still runs with an older driver's files is
+    restarted.
   - What is injected is recorded in labels whose names begin with C(io.gpufleet.nvidia.).
 options:
   gpus:
@@ -47,6 +48,53 @@ options:
         as an index.
     type: raw
     default: all
+  injection:
+    description:
+      - How the GPUs come into the container.
+      - V(driver_volume) gives it the device nodes by name and mounts the driver volume read-only at
+        C(/usr/local/nvidia). It needs the volume driver of role gpufleet.nvidia.nvidia_docker.
+      - V(cdi) gives it CDI devices C(nvidia.com/gpu=…). It needs Docker 25 or newer with CDI, and a
+        specification that has these GPUs and is true of the host, made by role
+        gpufleet.nvidia.nvidia_cdi or C(nvidia-ctk).
+      - V(device_request) is what C(docker run --gpus) does. It needs C(nvidia-container-runtime-hook)
+        in the C(PATH) of dockerd, when Docker starts.
+      - V(runtime) runs it with NVIDIA's runtime and E(NVIDIA_VISIBLE_DEVICES). It needs the runtime in
+        Docker's configuration, under the name C(nvidia) or with the program
+        C(nvidia-container-runtime).
+      - V(auto) keeps what the container has, and fails where the host does not have that any more. For a
+        new container it takes the first that the host has, in the order of this list.
+      - Where the host does not have it, the task fails and names what the host has.
+      - GPUs of V(driver_volume) and V(cdi) are part of the container. Those of V(device_request) and
+        V(runtime) are lost to it with C(systemctl daemon-reload) or C(docker update), where Docker's
+        control groups are systemd's.
+    type: str
+    choices: [driver_volume, cdi, device_request, runtime, auto]
+    default: driver_volume
+  capabilities:
+    description:
+      - What the container can do with the driver, V(all) or some of V(compute), V(utility), V(graphics),
+        V(video), V(display), V(compat32), V(ngx).
+      - The default is what E(NVIDIA_DRIVER_CAPABILITIES) says in O(env), else in the image, else V(compute)
+        and V(utility).
+      - With O(injection=driver_volume) the driver volume has files of what it was made with;
+        V(graphics) adds the GPU's DRM nodes, V(display) the modeset node, with the groups that open them.
+      - With O(injection=cdi) the specification decides. A specification without something that is named
+        here is refused, as far as its driver files tell.
+      - With O(injection=device_request) and O(injection=runtime) NVIDIA's programs are asked for them.
+    type: list
+    elements: str
+  requirements:
+    description:
+      - What becomes of an image that demands more than the host has, by its label
+        C(com.nvidia.cuda.version) or by E(NVIDIA_REQUIRE_*). It is the same for each kind of injection.
+      - V(enforce) refuses it, and the container stays as it is. V(warn) warns and goes on. V(ignore) does
+        not look.
+      - With V(warn) and V(ignore), containers of O(injection=device_request) and O(injection=runtime) get
+        E(NVIDIA_DISABLE_REQUIRE=1), as NVIDIA's programs would refuse to start them.
+      - E(NVIDIA_DISABLE_REQUIRE) and E(NVIDIA_REQUIRE_*) in O(env) count as if the image had them.
+    type: str
+    choices: [enforce, warn, ignore]
+    default: enforce
   shared:
     description:
       - The GPUs of this container may be used by others too, for example as it watches them only.
@@ -65,6 +113,15 @@ options:
     description:
       - Image of the container. Without it an existing container keeps its image.
     type: str
+  env:
+    description:
+      - Variables of the container. Only those that concern GPUs, E(PATH) and E(LD_LIBRARY_PATH) are read by
+        this module.
+    type: dict
+  env_file:
+    description:
+      - File on the host with variables of the container; those in O(env) go before.
+    type: path
   state:
     description:
       - With V(absent) no GPU is looked at.
@@ -105,7 +162,14 @@ attributes:
   action:
     support: full
   async:
-    support: none
+    support: partial
+    details:
+      - The plan is made, and the image pulled, before the task returns; only
+        M(community.docker.docker_container) runs asynchronously.
+      - With C(poll) the result is the same as without C(async).
+      - With C(poll=0) the task returns C(nvidia); what M(ansible.builtin.async_status) returns later is
+        M(community.docker.docker_container)'s. The lease of a number of GPUs then ends by itself, after ten
+        minutes.
   become:
     support: full
   bypass_host_loop:
@@ -113,11 +177,10 @@ attributes:
   check_mode:
     support: partial
     details:
-      - What an absent image demands is not checked, RV(nvidia.requirements) says so.
-      - On a host that has no Docker or no volume driver yet, a container would be made and nothing
-        else is checked.
-      - As with M(community.docker.docker_container), an image that is there is taken for the latest, and
-        a change of nothing but limits or the restart policy is not predicted.
+      - What an absent image demands is not checked, RV(nvidia.plan.requirements.result) says so.
+      - On a host that has no Docker, or not yet what O(injection) needs, a container would be made and
+        nothing else is checked.
+      - As with M(community.docker.docker_container), an image that is there is taken for the latest.
   connection:
     support: full
   delegation:
@@ -129,11 +192,10 @@ attributes:
     platforms: linux
 requirements:
   - "on the controller: collection community.docker 4.8.0 or newer"
-  - "on the host: Docker engine and client, python3-requests, and the volume driver nvidia-docker (role
-    gpufleet.nvidia.nvidia_docker)"
+  - "on the host: Docker engine and client, python3-requests, and what O(injection) needs"
 notes:
-  - Defaults set with C(module_defaults) for M(community.docker.docker_container) or its action group do
-    not apply; set them for this module or for C(group/gpufleet.nvidia.nvidia).
+  - Defaults set with C(module_defaults) for M(community.docker.docker_container) or its action group apply,
+    after those for this module and for C(group/gpufleet.nvidia.nvidia).
   - Each task runs two modules on the host, the plan and M(community.docker.docker_container).
   - A container keeps its exclusive GPUs until it is removed, as it can be started at any time. A batch
     job gives them back when it ends with C(cleanup=true) and C(detach=false), or C(auto_remove=true).
@@ -190,6 +252,21 @@ EXAMPLES = r"""
     image: registry.example.com/notebook:1
     gpus: "0:1"
 
+- name: Render off screen, by CDI
+  gpufleet.nvidia.nvidia_container:
+    name: renderer
+    image: registry.example.com/renderer:4
+    gpus: [0]
+    injection: cdi
+    capabilities: [graphics, utility]
+
+- name: Run an image that demands a newer driver, which it does not need
+  gpufleet.nvidia.nvidia_container:
+    name: legacy
+    image: registry.example.com/legacy:1
+    injection: auto
+    requirements: warn
+
 - name: Remove the notebook
   gpufleet.nvidia.nvidia_container:
     name: notebook
@@ -202,84 +279,153 @@ container:
   type: dict
   returned: when O(state) is not V(absent)
 nvidia:
-  description: What the container gets.
+  description: What the container gets, and why it was changed.
   type: dict
   returned: unless the container is only stopped or removed
   contains:
-    gpus:
-      description: UUIDs of the GPUs and MIG devices, in NVML order.
-      type: list
-      elements: str
-      returned: always
-      sample: [GPU-836c0c09-9f0d-5f33-b1b5-1b4a8f2d7c00]
-    sharing:
-      description:
-        - V(exclusive) if the GPUs were asked for by number, V(shared) with O(shared=true), else
-          V(named).
-      type: str
-      returned: always
-      sample: named
-    devices:
-      description: Device nodes.
-      type: list
-      elements: str
-      returned: always
-      sample: [/dev/nvidiactl, /dev/nvidia-uvm, /dev/nvidia0]
-    volume:
-      description: The driver volume, null if none is mounted.
-      type: str
-      returned: always
-      sample: nvidia_driver
-    driver:
-      description: Version of the driver, null if no GPU is given.
-      type: str
-      returned: always
-      sample: 550.163.01
-    requirements:
-      description: Whether the host offers what the image demands.
-      type: str
-      returned: always
-      sample: met
     differences:
-      description: In what the container, as it was before, differed from this.
+      description:
+        - In what the container, as it was before, differed from the plan. The diff has them too.
+        - "For example a GPU that is removed or added, C(index 0 is GPU-… now), C(injection driver_volume ->
+          cdi), C(capability graphics removed), C(driver 535.54 -> 550.163), C(sharing named -> exclusive)."
       type: list
       elements: str
       returned: always
       sample: [GPU-836c0c09-9f0d-5f33-b1b5-1b4a8f2d7c00 removed]
+    plan:
+      description: What the container gets.
+      type: dict
+      returned: always
+      contains:
+        gpus:
+          description: The GPUs and MIG devices, in NVML order.
+          type: list
+          elements: dict
+          returned: always
+          sample: [{"uuid": "GPU-836c0c09-9f0d-5f33-b1b5-1b4a8f2d7c00", "index": "0"}]
+          contains:
+            uuid:
+              description: UUID.
+              type: str
+              returned: always
+            index:
+              description: Index of the GPU, of a MIG device GPU index and MIG index as in V(0:1).
+              type: str
+              returned: always
+        sharing:
+          description:
+            - V(exclusive) if the GPUs were asked for by number, V(shared) with O(shared=true), else
+              V(named).
+          type: str
+          returned: always
+          sample: named
+        injection:
+          description: The kind of injection, null if no GPU is given.
+          type: str
+          returned: always
+          sample: driver_volume
+        capabilities:
+          description: Driver capabilities.
+          type: list
+          elements: str
+          returned: always
+          sample: [compute, utility]
+        driver:
+          description: Version of the driver, null if no GPU is given.
+          type: str
+          returned: always
+          sample: 550.163.01
+        device_nodes:
+          description:
+            - Device nodes. None for O(injection=device_request) and O(injection=runtime), where NVIDIA's
+              programs add them.
+          type: list
+          elements: str
+          returned: always
+          sample: [/dev/nvidiactl, /dev/nvidia-uvm, /dev/nvidia0]
+        mounts:
+          description: What is mounted, the driver volume.
+          type: list
+          elements: dict
+          returned: always
+          sample: [{"source": "nvidia_driver", "target": "/usr/local/nvidia"}]
+        environment:
+          description: Variables that this module sets, unless the task does.
+          type: dict
+          returned: always
+          sample: {"LD_LIBRARY_PATH": "/usr/local/nvidia/lib:/usr/local/nvidia/lib64"}
+        device_requests:
+          description: Requests to device drivers of Docker.
+          type: list
+          elements: dict
+          returned: always
+          sample: [{"driver": "cdi", "count": 0, "device_ids": ["nvidia.com/gpu=0"]}]
+        runtime:
+          description: The runtime, null if the container has Docker's own.
+          type: str
+          returned: always
+          sample: nvidia
+        groups:
+          description: Numbers of groups that open the device nodes to users other than root.
+          type: list
+          elements: int
+          returned: always
+          sample: [44]
+        requirements:
+          description: Whether the host offers what the image demands.
+          type: dict
+          returned: always
+          contains:
+            result:
+              description:
+                - V(met), V(unmet) (with O(requirements=warn) only), V(ignored), or
+                  V(not checked:) and why, in check mode.
+              type: str
+              returned: always
+              sample: met
+            conditions:
+              description: Each condition of the image and what came of it.
+              type: list
+              elements: dict
+              returned: always
+              sample: [{"condition": "cuda>=12.4", "outcome": "met"}]
+              contains:
+                condition:
+                  description: As the image writes it.
+                  type: str
+                  returned: always
+                outcome:
+                  description:
+                    - V(met), V(unmet), V(unreadable), or V(skipped) with E(NVIDIA_DISABLE_REQUIRE).
+                  type: str
+                  returned: always
 """
 
 import importlib.util
 import sys
-from dataclasses import dataclass
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback
 
-from ..module_utils.nvidia_docker import allocation, image_environment, injection, requirement
-from ..module_utils.nvidia_docker.allocation import Wanted
-from ..module_utils.nvidia_docker.container_labels import EXCLUSIVE, NAMED, SHARED
-from ..module_utils.nvidia_docker.errors import (
-    DockerError,
-    DriverUnavailable,
-    InvalidInput,
-    NotInstalled,
-    NvidiaDockerError,
-)
-from ..module_utils.nvidia_docker.host import discovery, volume_users
-from ..module_utils.nvidia_docker.host.engine import Container, Engine, require_volume_driver
-from ..module_utils.nvidia_docker.host.gpu_choice import GpuChoice
-from ..module_utils.nvidia_docker.host.leases import Leases
-from ..module_utils.nvidia_docker.injection import STABLE_NAME, Injection
-from ..module_utils.nvidia_docker.model import Host
-from ..module_utils.nvidia_docker.render import docker_container
-from ..module_utils.nvidia_docker.requirement import Image
-from ..module_utils.nvidia_docker.selection import ALL, NONE, Selected, select
+from ..module_utils.nvidia_docker.container_plan import AUTO, DRIVER_VOLUME, KINDS
+from ..module_utils.nvidia_docker.container_requirements import ENFORCE, POLICIES
+from ..module_utils.nvidia_docker.errors import NotInstalled, NvidiaDockerError
+from ..module_utils.nvidia_docker.host import env_file
+from ..module_utils.nvidia_docker.host.container_planner import Asked, ContainerPlanner, Planned
+from ..module_utils.nvidia_docker.host.engine import Engine
+from ..module_utils.nvidia_docker.render import container_plan, docker_container
+from ..module_utils.nvidia_docker.selection import ALL
 
 ARGUMENT_SPEC = {
     "gpus": {"type": "raw", "default": ALL},
+    "injection": {"type": "str", "choices": [*KINDS, AUTO], "default": DRIVER_VOLUME},
+    "capabilities": {"type": "list", "elements": "str"},
+    "requirements": {"type": "str", "choices": list(POLICIES), "default": ENFORCE},
     "shared": {"type": "bool", "default": False},
     "name": {"type": "str", "required": True},
     "image": {"type": "str"},
+    "env": {"type": "dict"},
+    "env_file": {"type": "path"},
     "state": {
         "type": "str",
         "choices": ["absent", "present", "healthy", "started", "stopped"],
@@ -297,20 +443,6 @@ ARGUMENT_SPEC = {
 }
 
 
-@dataclass(frozen=True)
-class Given:
-    """What the container gets of this host."""
-
-    host: Host | None
-    devices: tuple[Selected, ...]
-    injection: Injection
-    sharing: str
-
-    @property
-    def driver(self) -> str | None:
-        return self.host.driver.version if self.host else None
-
-
 def plan(parameters: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Return what the action needs to run docker_container.
 
@@ -325,66 +457,42 @@ def plan(parameters: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         return {"changed": False, "overrides": {}}
     if parameters["state"] == "stopped" and container and not parameters["recreate"]:
         return {"changed": False, "overrides": {"comparisons": {"*": "ignore"}}}
-    reference = parameters["image"] or (container.image if container else None)
-    if reference is None:
-        raise InvalidInput(f"there is no container {parameters['name']!r} yet: give its 'image'")
-    wanted = allocation.read(parameters["gpus"])
-    host = _host(wanted)
-    image = engine.image(reference)
-    # docker_container takes a container's identifier for its name.
-    name = container.name if container else parameters["name"]
-    choice = _choice(host, wanted, engine, name, parameters["shared"])
-    devices = choice.look(image) if choice else _named(host, wanted)
-    sharing = _sharing(wanted, devices, parameters["shared"])
-    # What is in the way is told before the image is pulled.
-    given = _give(host, devices, sharing)
-    image, pulled = _pulled(engine, reference, image, parameters, check_mode)
-    if choice is None or check_mode:
-        return {**_plan(given, container, image, pulled, wanted, check_mode), "lease": None}
-    devices, lease = choice.take(image)
-    try:
-        given = _give(host, devices, sharing)
-        planned = _plan(given, container, image, pulled, wanted, check_mode)
-    except NvidiaDockerError:
-        choice.leases.end(lease)
-        raise
-    return {**planned, "lease": str(lease)}
-
-
-def _plan(
-    given: Given,
-    container: Container | None,
-    image: Image | None,
-    pulled: bool,
-    wanted: Wanted,
-    check_mode: bool,
-) -> dict[str, Any]:
-    if image and given.host:
-        requirement.check(image, given.host, given.devices)
-    injected = image_environment.complete(given.injection, image) if image else given.injection
-    options = docker_container.options(injected, given.devices, given.sharing)
-    overrides: dict[str, Any] = {} if check_mode else {"pull": "never"}
-    found: tuple[str, ...] = ()
-    if container:
-        found = docker_container.differences(container.labels, options["labels"])
-        overrides.update({"recreate": True} if found else {})
-    if container and not found:
-        found = _outdated(container, given.driver)
-        overrides.update({"restart": True} if found else {})
+    planned = ContainerPlanner(engine, _asked(parameters), check_mode).plan(container)
     return {
-        "changed": pulled,
-        "options": options,
-        "overrides": overrides,
-        "nvidia": {
-            "gpus": [device.uuid for device in given.devices],
-            "sharing": given.sharing,
-            "devices": given.injection.device_nodes,
-            "volume": next((mount.volume for mount in given.injection.mounts), None),
-            "driver": given.driver,
-            "requirements": "met" if image else "not checked: image not present",
-            "differences": found,
-        },
-        "warnings": _unreadable(given.host, wanted),
+        "changed": planned.pulled,
+        "options": docker_container.options(planned.plan, planned.labels),
+        "overrides": _overrides(planned, check_mode),
+        "lease": planned.lease,
+        "nvidia": container_plan.result(planned.plan, planned.requirements, planned.differences),
+        "warnings": [one for one in (*planned.warnings, planned.requirements.warning) if one],
+    }
+
+
+def _asked(parameters: dict[str, Any]) -> Asked:
+    capabilities = parameters["capabilities"]
+    in_file = env_file.read(parameters["env_file"]) if parameters["env_file"] else {}
+    env = {name: str(one) for name, one in (parameters["env"] or {}).items()}
+    return Asked(
+        name=parameters["name"],
+        image=parameters["image"],
+        gpus=parameters["gpus"],
+        shared=parameters["shared"],
+        injection=parameters["injection"],
+        capabilities=None if capabilities is None else tuple(capabilities),
+        requirements=parameters["requirements"],
+        pull=parameters["pull"],
+        platform=parameters["platform"],
+        env={**in_file, **env},
+        in_file=frozenset(in_file) - frozenset(env),
+    )
+
+
+def _overrides(planned: Planned, check_mode: bool) -> dict[str, Any]:
+    return {
+        # What runs is what was checked.
+        **({} if check_mode else {"pull": "never"}),
+        **({"recreate": True} if planned.recreate else {}),
+        **({"restart": True} if planned.restart else {}),
     }
 
 
@@ -395,81 +503,6 @@ def _require_requests() -> None:
             f"{sys.executable} on this host has no module requests, which community.docker needs: "
             "apply role gpufleet.nvidia.docker, or install package python3-requests"
         )
-
-
-def _host(wanted: Wanted) -> Host | None:
-    """Return this host, None if no GPU is wanted."""
-    if wanted in ((), (NONE,)):
-        return None
-    host = discovery.discover()
-    discovery.require_driver(host)
-    if not host.devices:
-        told = str(wanted) if isinstance(wanted, int) else ", ".join(wanted)
-        raise DriverUnavailable(f"gpus: {told}: no GPU to give: {host.reason}")
-    return host
-
-
-def _choice(
-    host: Host | None, wanted: Wanted, engine: Engine, name: str, shared: bool
-) -> GpuChoice | None:
-    if host is None or not isinstance(wanted, int):
-        return None
-    return GpuChoice(host, engine, Leases(), name, wanted, shared)
-
-
-def _named(host: Host | None, wanted: Wanted) -> tuple[Selected, ...]:
-    if host is None or isinstance(wanted, int):
-        return ()
-    return select(host, wanted)
-
-
-def _sharing(wanted: Wanted, devices: tuple[Selected, ...], shared: bool) -> str:
-    if not devices:
-        return NAMED
-    return SHARED if shared else EXCLUSIVE if isinstance(wanted, int) else NAMED
-
-
-def _give(host: Host | None, devices: tuple[Selected, ...], sharing: str) -> Given:
-    if host is None:
-        return Given(None, (), Injection(), sharing)
-    planned = injection.plan(host, devices, STABLE_NAME)
-    for mount in planned.mounts:
-        require_volume_driver(mount.volume_driver)
-    return Given(host, devices, planned, sharing)
-
-
-def _outdated(container: Container, driver: str | None) -> tuple[str, ...]:
-    """Return that a running container has another driver's files than it would get now."""
-    mounted = volume_users.mounted_version(container.pid) if container.pid else None
-    if driver is None or mounted in (None, driver):
-        return ()
-    return (f"driver {mounted} -> {driver}",)
-
-
-def _pulled(
-    engine: Engine,
-    reference: str,
-    image: Image | None,
-    parameters: dict[str, Any],
-    check_mode: bool,
-) -> tuple[Image | None, bool]:
-    """Return the image, None if it is not there in check mode, and whether it was pulled anew."""
-    policy = parameters["pull"]
-    if image is None and policy == "never":
-        raise DockerError(
-            f"image {reference} is not on this host, and 'pull' is never: load it first"
-        )
-    if check_mode or not parameters["image"] or (image and policy != "always"):
-        return image, False
-    before = engine.image_id(reference) if image else None
-    engine.pull(reference, parameters["platform"])
-    return engine.image(reference), engine.image_id(reference) != before
-
-
-def _unreadable(host: Host | None, wanted: Wanted) -> list[str]:
-    if host is None or isinstance(wanted, int) or ALL not in wanted:
-        return []
-    return [f"GPU {one.known_as} can't be given: {one.reason}" for one in host.unreadable]
 
 
 # Not called main: ansible-lint tries options on a module that has one, and most options of this one

@@ -21,8 +21,6 @@ VERSION_VARIABLE = "GPUFLEET_DRIVER_VERSION"
 """In every container that gets one of our devices, and what a specification of ours is known by."""
 _HANDS_OFF = ("NVIDIA_VISIBLE_DEVICES", "void")
 """NVIDIA's runtime and hooks then leave the container alone."""
-_GRAPHICS_PROFILE = "+gfx"
-"""End of the MIG profiles that can draw."""
 
 
 @dataclass(frozen=True)
@@ -188,8 +186,7 @@ class _Planner:
         except MissingDeviceNode as error:
             self.left_out.append(LeftOut(name, str(error)))
             return None
-        draws = isinstance(target, Device) or (target.profile or "").endswith(_GRAPHICS_PROFILE)
-        named = self._drm_nodes.get(device.pci_bus_id, ()) if draws else ()
+        named = self._drm_nodes.get(device.pci_bus_id, ()) if target.draws else ()
         drm_nodes = tuple(path for path in named if path in self._known)
         for path in named:
             if path not in drm_nodes:

@@ -115,6 +115,9 @@ class Condition:
     def __init__(self, text: str) -> None:
         self._text = text
 
+    def __str__(self) -> str:
+        return repr(self._text)[1:-1]
+
     def holds(self, driver: Driver, gpu: Device | None) -> bool:
         """Whether this driver, with this GPU, meets one of the terms.
 

@@ -35,6 +35,10 @@ class UnknownDevice(InvalidInput):
         )
 
 
+class InjectionUnavailable(NvidiaDockerError):
+    """A kind of injection that this host or its engine does not have."""
+
+
 class GpusInUse(NvidiaDockerError):
     """Fewer GPUs are free than were asked for."""
 

@@ -16,6 +16,8 @@ _PCI_BUS_ID = re.compile(
     r"(?:(?P<domain>[0-9a-f]{1,8}):)?(?P<bus>[0-9a-f]{1,2}):(?P<device>[0-9a-f]{1,2})\.(?P<function>[0-7])",
     re.IGNORECASE,
 )
+_GRAPHICS_PROFILE = "+gfx"
+"""End of the MIG profiles that can draw."""
 _DEVICE_NODE = re.compile(
     r"/dev/nvidia([0-9]{1,4}|ctl|-uvm|-uvm-tools|-modeset|-caps/nvidia-cap[0-9]{1,9})"
 )
@@ -74,6 +76,11 @@ class MigDevice:
         """Every device node that a container needs beyond the control device nodes."""
         return (self.node, *self.capability_nodes)
 
+    @property
+    def draws(self) -> bool:
+        """Whether its profile has graphics."""
+        return (self.profile or "").endswith(_GRAPHICS_PROFILE)
+
 
 @dataclass(frozen=True)
 class Device:
@@ -107,6 +114,11 @@ class Device:
     def device_nodes(self) -> tuple[str, ...]:
         """Every device node that a container needs beyond the control device nodes."""
         return (self.node,)
+
+    @property
+    def draws(self) -> bool:
+        """A whole GPU has graphics."""
+        return True
 
 
 @dataclass(frozen=True)

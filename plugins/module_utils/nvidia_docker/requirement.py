@@ -15,7 +15,7 @@ from .version import Version
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from .model import Device, Host
     from .selection import Selected
@@ -24,6 +24,11 @@ VOLUMES_LABEL = "com.nvidia.volumes.needed"
 CUDA_LABEL = "com.nvidia.cuda.version"
 DRIVER_VOLUME = "nvidia_driver"
 VISIBLE_DEVICES = "NVIDIA_VISIBLE_DEVICES"
+DISABLE = "NVIDIA_DISABLE_REQUIRE"
+"""Switches NVIDIA_REQUIRE_* off, in the environment of the image or the container."""
+
+MET, UNMET, SKIPPED, UNREADABLE = "met", "unmet", "skipped", "unreadable"
+"""What comes of a condition."""
 
 _CUDA_VERSION = "CUDA_VERSION"
 _REQUIRE_PREFIX = "NVIDIA_REQUIRE_"
@@ -81,18 +86,13 @@ def check(image: Image, host: Host, devices: Iterable[Selected]) -> None:
     Raises InvalidInput for a requirement that can't be read.
     """
     _check_cuda_label(image, host)
-    if image.environment.get("NVIDIA_DISABLE_REQUIRE") in _TRUE:
+    if _is_switched_off(image):
         return
     conditions = _conditions(image.environment)
     if not conditions:
         return
     gpus = _gpus(host, devices)
-    # Every GPU has to meet every condition; one may do it by another term than the next.
-    unmet = [
-        condition
-        for condition in conditions
-        if not all(condition.holds(host.driver, gpu) for gpu in gpus or (None,))
-    ]
+    unmet = [condition for condition in conditions if not _holds(condition, host, gpus)]
     if unmet:
         from .refusal import describe
 
@@ -102,12 +102,55 @@ def check(image: Image, host: Host, devices: Iterable[Selected]) -> None:
         )
 
 
+def outcomes(image: Image, host: Host, devices: Iterable[Selected]) -> tuple[tuple[str, str], ...]:
+    """Return each condition of the image with what came of it here: ``MET``, ``UNMET``, ``SKIPPED``
+    as the image or the user switches it off, or ``UNREADABLE``."""
+    found = []
+    label = image.labels.get(CUDA_LABEL, "").strip(" \n")
+    if label:
+        condition = f"{CUDA_LABEL}={_printable(label)}"
+        found.append((condition, _outcome(_meets_cuda_label, image, host)))
+    gpus = _gpus(host, devices)
+    for one in _conditions(image.environment):
+        skipped = _is_switched_off(image)
+        found.append((str(one), SKIPPED if skipped else _outcome(_holds, one, host, gpus)))
+    return tuple(found)
+
+
+def _outcome(holds: Callable[..., bool], *arguments: object) -> str:
+    try:
+        return MET if holds(*arguments) else UNMET
+    except InvalidInput:
+        return UNREADABLE
+
+
+def _meets_cuda_label(image: Image, host: Host) -> bool:
+    try:
+        _check_cuda_label(image, host)
+    except UnmetRequirement:
+        return False
+    return True
+
+
+def _is_switched_off(image: Image) -> bool:
+    return image.environment.get(DISABLE) in _TRUE
+
+
+def _holds(condition: Condition, host: Host, gpus: list[Device]) -> bool:
+    """Every GPU has to meet every condition; one may do it by another term than the next."""
+    return all(condition.holds(host.driver, gpu) for gpu in gpus or (None,))
+
+
+def _printable(text: str) -> str:
+    return "".join(one if one.isprintable() else "?" for one in text[:_LONGEST_SHOWN])
+
+
 def _check_cuda_label(image: Image, host: Host) -> None:
     label = image.labels.get(CUDA_LABEL, "").strip(" \n")
     if not label:
         return
     wanted = _major_minor(label)
-    label = "".join(one if one.isprintable() else "?" for one in label[:_LONGEST_SHOWN])
+    label = _printable(label)
     if wanted is None:
         raise InvalidInput(
             f"image {image.reference}: label {CUDA_LABEL}={label!r} is no version such as 8.0"

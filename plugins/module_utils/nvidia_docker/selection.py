@@ -54,6 +54,12 @@ def select(host: Host, identifiers: Iterable[str]) -> tuple[Selected, ...]:
     )
 
 
+def is_index(identifier: str) -> bool:
+    """Whether it names a GPU or MIG device by its place, which may be another one's after a
+    reboot."""
+    return bool(_INDEX.fullmatch(identifier) or _MIG_INDEX.fullmatch(identifier))
+
+
 def visible_devices(value: str | None) -> tuple[str, ...] | None:
     """Return the identifiers for ``select()`` in a value of NVIDIA_VISIBLE_DEVICES.
 

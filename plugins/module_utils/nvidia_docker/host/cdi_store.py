@@ -66,6 +66,15 @@ def load(path: Path) -> Spec:
         raise CdiError(f"{path} is no CDI specification that engines read: {error}") from None
 
 
+def files(directory: Path) -> tuple[Path, ...]:
+    """Return what engines take for specifications in a directory; none if it can't be read."""
+    try:
+        names = sorted(os.listdir(directory))
+    except OSError:
+        return ()
+    return tuple(directory / name for name in names if Path(name).suffix in _SUFFIXES)
+
+
 def ours(path: Path) -> str | None:
     """Return the text of a specification of ours, ``None`` if nothing is there.
 
@@ -150,13 +159,8 @@ def _others(path: Path, directories: Iterable[str]) -> Iterator[tuple[Path, int]
     own = order.index(here) if here in order else len(order)
     for number, directory in enumerate(order):
         rank = _SAME if directory == here else _LATER if number > own else _EARLIER
-        try:
-            names = sorted(os.listdir(directory))
-        except OSError:
-            continue
-        for name in names:
-            other = Path(directory, name)
-            if other.suffix in _SUFFIXES and os.path.join(here, path.name) != str(other):
+        for other in files(Path(directory)):
+            if os.path.join(here, path.name) != str(other):
                 yield other, rank
 
 

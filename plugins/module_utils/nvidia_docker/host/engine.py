@@ -53,6 +53,17 @@ class Container:
 
 
 @dataclass(frozen=True)
+class EngineInfo:
+    """What an engine tells of itself."""
+
+    version: str
+    runtimes: Mapping[str, str]
+    """The program of each runtime by name; empty for one that is no program."""
+    cdi_directories: tuple[str, ...]
+    """Where it looks for CDI specifications; none: its CDI is off, or it has none."""
+
+
+@dataclass(frozen=True)
 class ListedContainer:
     """A container as the engine lists it."""
 
@@ -84,6 +95,17 @@ class Engine:
     def exists(self) -> bool:
         """Whether there is the socket of an engine."""
         return os.path.exists(self._address[len("unix://") :])
+
+    def info(self) -> EngineInfo:
+        """Return what the engine tells of itself."""
+        # Whole, as clients before 25 do not know the field of CDI.
+        told = json.loads(self._ask("info", "--format", "{{json .}}"))
+        runtimes = told.get("Runtimes") or {}
+        return EngineInfo(
+            version=str(told.get("ServerVersion") or ""),
+            runtimes={name: str((one or {}).get("path") or "") for name, one in runtimes.items()},
+            cdi_directories=tuple(told.get("CDISpecDirs") or ()),
+        )
 
     def container(self, name: str) -> Container | None:
         """Return the container of this name or identifier, or None."""

@@ -19,7 +19,10 @@ _PROC = Path("/proc")
 _ROOT_FIELD, _MOUNT_POINT_FIELD = 3, 4
 """Of a line in mountinfo, proc_pid_mountinfo(5): the mounted directory within its file system, and
 where the process sees it."""
-_WHOLE_VOLUME = re.compile(rf"(?:^|/){VOLUME_KIND}/([0-9.]+)$")
+_VOLUME = re.compile(rf"(?:^|/){VOLUME_KIND}/([0-9.]+)(?:/|$)")
+"""A volume, or a file of one, as CDI specifications mount them one by one."""
+_LIBRARY = re.compile(r"/lib(?:cuda|nvidia-ml)\.so\.([0-9]{3,}(?:\.[0-9]+)+)(?://deleted)?$")
+"""The host's own, as NVIDIA's programs mount them."""
 _ESCAPE = re.compile(r"\\([0-7]{3})")
 
 
@@ -43,11 +46,16 @@ def users(root: Path, versions: Collection[str], engine: Engine) -> dict[str, tu
 
 
 def mounted_version(pid: int) -> str | None:
-    """Return which version's volume a process has mounted, ``None`` if none is to be seen."""
-    for mounted, _mount_point in _mounts_of(_PROC / str(pid)):
-        found = _WHOLE_VOLUME.search(mounted)
-        if found is not None:
-            return found[1]
+    """Return of which driver version a process has files mounted, ``None`` if none are to be seen.
+
+    Of a driver volume, whole or file by file, else libraries of the host that tell their version.
+    """
+    mounted = [one for one, _mount_point in _mounts_of(_PROC / str(pid))]
+    for pattern in (_VOLUME, _LIBRARY):
+        found = (pattern.search(one) for one in mounted)
+        version = next((match[1] for match in found if match is not None), None)
+        if version is not None:
+            return version
     return None
 
 
