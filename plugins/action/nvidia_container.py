@@ -135,7 +135,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     ) -> dict[str, Any]:
         """Run docker_container."""
         # In check mode it does not call a change of limits one, but has it in its diff.
-        predicting = self._task.check_mode and not merged.get("debug")
+        predicting = self._task.check_mode
         made: dict[str, Any] = self._execute_module(
             module_name=CONTAINER,
             module_args={**merged, "debug": True} if predicting else merged,
@@ -147,7 +147,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 return join(plan, made)
             made = self._awaited(made["ansible_job_id"], task_vars)
         if predicting:
-            made = predicted(made, bool(self._task.diff))
+            made = predicted(made, bool(self._task.diff or merged.get("debug")))
         return self._ended(join(plan, made))
 
     def _awaited(self, job: str, task_vars: dict[str, Any] | None) -> dict[str, Any]:

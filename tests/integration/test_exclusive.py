@@ -90,7 +90,7 @@ def uuids(facts) -> list[str]:
 
 def given(result: dict[str, Any]) -> list[str]:
     assert "nvidia" in result, result
-    return result["nvidia"]["gpus"]
+    return [gpu["uuid"] for gpu in result["nvidia"]["plan"]["gpus"]]
 
 
 def leased(on_host) -> list[str]:
@@ -110,7 +110,7 @@ def test_a_choice_is_kept_and_grows_and_shrinks(container, uuids, on_host) -> No
     assert grown["nvidia"]["differences"] == [f"{uuids[2]} added"]
     nodes = on_host("docker inspect --format '{{json .HostConfig.Devices}}' trainer").stdout
     inside = {one["PathInContainer"] for one in json.loads(nodes)}
-    assert inside == set(grown["nvidia"]["devices"])
+    assert inside == set(grown["nvidia"]["plan"]["device_nodes"])
     shrunk = container("trainer", 1)
     assert (shrunk["changed"], given(shrunk)) == (True, uuids[:1])
     identifier = on_host("docker inspect --format '{{.Id}}' trainer").stdout.strip()
@@ -210,7 +210,7 @@ def test_shared_containers_leave_gpus_free(container, uuids, usage) -> None:
     """One that watches all GPUs, one that has one exclusively, one that wants to share."""
     assert given(container("exporter", "all", shared=True)) == uuids
     trainer = container("trainer", 1)
-    assert (trainer["nvidia"]["sharing"], given(trainer)) == ("exclusive", uuids[:1])
+    assert (trainer["nvidia"]["plan"]["sharing"], given(trainer)) == ("exclusive", uuids[:1])
     assert given(container("notebook", 1, shared=True)) == uuids[1:2]
     told = usage()
     assert {one["name"]: one["sharing"] for one in told["containers"]} == {

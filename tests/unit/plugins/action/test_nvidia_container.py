@@ -13,6 +13,9 @@ from ansible_collections.gpufleet.nvidia.plugins.modules import nvidia_container
 
 OURS = {
     "devices": ["/dev/nvidiactl", "/dev/nvidia0"],
+    "device_requests": [],
+    "groups": [],
+    "runtime": None,
     "mounts": [{"type": "volume", "source": "nvidia_driver_1.0", "target": "/usr/local/nvidia"}],
     "env": {},
     "labels": {"io.gpufleet.nvidia.gpus": "GPU-a"},
@@ -38,12 +41,19 @@ def test_ansible_lint_does_not_try_options_on_the_module() -> None:
     ("given", "sent"), [(True, "always"), (False, "missing"), ("never", "never")]
 )
 def test_what_is_sent_to_the_plan(given: object, sent: str) -> None:
-    options = {"name": "c", "gpus": 2, "shared": True, "pull": given, "env": {"SECRET": "x"}}
+    options = {"name": "c", "gpus": 2, "shared": True, "pull": given, "memory": "1g"}
     assert action.planned(options) == {"name": "c", "gpus": 2, "shared": True, "pull": sent}
 
 
+def test_only_variables_that_concern_gpus_are_sent_to_the_plan() -> None:
+    env = {"SECRET": "x", "NVIDIA_DISABLE_REQUIRE": "1", "PATH": "/bin", "CUDA_VERSION": "8.0"}
+    sent = {name: value for name, value in env.items() if name != "SECRET"}
+    assert action.planned({"env": env}) == {"env": sent}
+
+
 def test_what_is_ours_is_not_sent_to_docker_container() -> None:
-    merged = action.merge({"name": "c", "gpus": [0], "shared": True}, plan())
+    ours = {"injection": "cdi", "capabilities": ["all"], "requirements": "warn"}
+    merged = action.merge({"name": "c", "gpus": [0], "shared": True, **ours}, plan())
     assert merged == {
         "name": "c",
         "devices": OURS["devices"],
@@ -70,17 +80,46 @@ FORMS = [
     ("labels", "a=b", {"a": "b", **OURS["labels"]}),
     ("env", '{"A": "b"}', {"A": "b"}),
     ("volumes", "/a:/b", ["/a:/b"]),
+    ("mounts", ["type=tmpfs target=/t"], [*OURS["mounts"], {"type": "tmpfs", "target": "/t"}]),
+    ("groups", "44,audio", ["44", "audio"]),
+    (
+        "device_requests",
+        ['{"driver": "x", "count": 1}'],
+        [{"driver": "x", "count": 1}],
+    ),
 ]
 
 
 @pytest.mark.parametrize(("option", "given", "merged"), FORMS)
 def test_the_forms_that_ansible_reads_are_read(option: str, given: object, merged: object) -> None:
-    assert action.merge({option: given}, plan())[option] == merged
+    assert action.merge(action.read({option: given}), plan())[option] == merged
 
 
-def test_an_option_of_another_type_is_one_sentence() -> None:
-    with pytest.raises(TypeError, match="argument 'labels' can't be read"):
-        action.merge({"labels": 5}, plan())
+WRONG = [("labels", 5), ("mounts", [5]), ("device_requests", ["x"]), ("env", ["a"])]
+
+
+@pytest.mark.parametrize(("option", "given"), WRONG)
+def test_an_option_of_another_type_is_one_sentence(option: str, given: object) -> None:
+    with pytest.raises(TypeError, match=f"argument '{option}' can't be read"):
+        action.read({option: given})
+
+
+LIMITS = {"before": {"memory": 1}, "after": {"memory": 2}}
+PREDICTIONS = [
+    ({"changed": False, "diff": {"before": {}, "after": {}}}, False),
+    ({"changed": True, "diff": {"before": {}, "after": {}}}, True),
+    ({"changed": False, "diff": LIMITS}, True),
+    ({"failed": True, "msg": "x"}, False),
+]
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+@pytest.mark.parametrize(("made", "changed"), PREDICTIONS)
+def test_check_mode_calls_a_change_of_limits_a_change(made, changed, wanted) -> None:
+    """docker_container has it in its diff only."""
+    found = action.predicted(made, wanted)
+    assert found["changed"] is changed
+    assert ("diff" in found) is (wanted and "diff" in made)
 
 
 CHANGES = [(False, False, False), (True, False, True), (False, True, True)]

@@ -26,6 +26,7 @@ from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.erro
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host.engine import (
     Container,
     Engine,
+    EngineInfo,
     ListedContainer,
     require_volume_driver,
 )
@@ -57,6 +58,29 @@ class Client:
 def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Client:
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     return Client(tmp_path)
+
+
+INFOS = [
+    (
+        '{"ServerVersion":"26.1.5+dfsg1","CDISpecDirs":["/etc/cdi","/var/run/cdi"],"Runtimes":'
+        '{"runc":{"path":"runc"},"nvidia":{"path":"/usr/bin/nvidia-container-runtime"}}}',
+        EngineInfo(
+            "26.1.5+dfsg1",
+            {"runc": "runc", "nvidia": "/usr/bin/nvidia-container-runtime"},
+            ("/etc/cdi", "/var/run/cdi"),
+        ),
+    ),
+    # CDI switched off, and an engine that has none.
+    ('{"ServerVersion":"28.0","CDISpecDirs":null}', EngineInfo("28.0", {}, ())),
+    ('{"ServerVersion":"20.10.24","Runtimes":{"x":{}}}', EngineInfo("20.10.24", {"x": ""}, ())),
+]
+
+
+@pytest.mark.parametrize(("answer", "info"), INFOS)
+def test_what_an_engine_tells_of_itself(client: Client, answer: str, info: EngineInfo) -> None:
+    client.says(answer)
+    assert Engine(SOCKET).info() == info
+    assert client.calls == ["--host unix:///run/docker.sock info --format {{json .}}"]
 
 
 def test_a_container_is_its_image_and_labels(client: Client) -> None:

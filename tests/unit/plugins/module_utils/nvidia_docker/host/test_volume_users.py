@@ -57,8 +57,30 @@ def test_a_mount_in_another_namespace_is_a_use(tmp_path, volumes, mounted, used)
         version = volume_users.mounted_version(process.pid)
         process.communicate("\n")
     assert found == ({} if used is None else {used: (f"process {process.pid}",)})
-    assert version == (used if mounted.endswith("900.1") else None)
+    assert version == used
     assert os.listdir(target) == []
+
+
+LIBRARIES = [
+    ("libcuda.so.900.2", "900.2"),
+    ("libnvidia-ml.so.900.2", "900.2"),
+    ("libnvidia-ml.so.1", None),
+    ("libnvidia-egl-gbm.so.900.2", None),
+    ("libcuda.so.900.2.bak", None),
+]
+
+
+@pytest.mark.parametrize(("name", "version"), LIBRARIES)
+def test_libraries_that_nvidias_programs_mount_tell_the_version(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, version: str | None
+) -> None:
+    """Also those that an upgrade of the driver's packages has deleted on the host."""
+    line = "36 35 8:1 /usr/lib/x86_64-linux-gnu/{} /usr/lib/libx.so ro - ext4 /dev/sda1 rw\n"
+    monkeypatch.setattr(volume_users, "_PROC", tmp_path)
+    (tmp_path / "7").mkdir()
+    for shown in (name, f"{name}//deleted"):
+        (tmp_path / "7/mountinfo").write_text(line.format(shown))
+        assert volume_users.mounted_version(7) == version
 
 
 def test_a_process_that_is_gone_has_nothing_mounted() -> None:
