@@ -152,17 +152,16 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
     def _awaited(self, job: str, task_vars: dict[str, Any] | None) -> dict[str, Any]:
         """Wait for a job, as ansible-core does, whose result would lack what is ours."""
-        ask = {"module_name": _JOB, "task_vars": task_vars}
         left = self._task.async_val
         while left > 0:
             time.sleep(self._task.poll)
             left -= self._task.poll
             try:
-                told: dict[str, Any] = self._execute_module(module_args={"jid": job}, **ask)
+                told = self._asked(job, "status", task_vars)
             except AnsibleConnectionFailure:  # of a moment; the job goes on
                 continue
             if told.get("finished"):
-                self._execute_module(module_args={"jid": job, "mode": "cleanup"}, **ask)
+                self._asked(job, "cleanup", task_vars)
                 return {key: value for key, value in told.items() if key not in _OF_JOBS}
         return {
             **_failure(
@@ -172,13 +171,38 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             "ansible_job_id": job,
         }
 
+    def _asked(self, job: str, mode: str, task_vars: dict[str, Any] | None) -> dict[str, Any]:
+        task = self._task.copy()
+        task.async_val = 0
+        task.args = {"jid": job, "mode": mode}
+        action = self._shared_loader_obj.action_loader.get(
+            _JOB,
+            task=task,
+            connection=self._connection,
+            play_context=self._play_context,
+            loader=self._loader,
+            templar=self._templar,
+            shared_loader_obj=self._shared_loader_obj,
+        )
+        told: dict[str, Any] = action.run(task_vars=task_vars)
+        return told
+
     def _ended(self, result: dict[str, Any]) -> dict[str, Any]:
         """Return a result that ansible-core is not to wait for: there is no job any more."""
         self._task.async_val = 0
         return result
 
 
-_OF_JOBS = ("ansible_job_id", "finished", "results_file", "started", "stderr", "stdout")
+_OF_JOBS = (
+    "ansible_job_id",
+    "finished",
+    "results_file",
+    "started",
+    "stderr",
+    "stderr_lines",
+    "stdout",
+    "stdout_lines",
+)
 """What async_status adds to the result of a job."""
 
 
