@@ -53,7 +53,7 @@ class Requirements:
         except (UnmetRequirement, InvalidInput) as error:
             if policy == ENFORCE:
                 raise
-            warning = str(error)
+            warning = f"requirements: warn, so the container runs all the same: {error}"
         conditions = requirement.outcomes(image, host, given)
         return cls(UNMET if warning else MET, conditions, warning)
 

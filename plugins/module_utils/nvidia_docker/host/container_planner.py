@@ -19,7 +19,7 @@ from ..errors import DockerError, DriverUnavailable, InvalidInput, NvidiaDockerE
 from ..model import Host
 from ..requirement import Image
 from ..selection import ALL, NONE, Selected
-from . import discovery, volume_users
+from . import discovery, injector, volume_users
 from .engine import Container, Engine
 from .gpu_choice import GpuChoice
 from .injector import UNAVAILABLE, Injector
@@ -135,6 +135,10 @@ class ContainerPlanner:
         requirements = Requirements.of(self._asked.requirements, demanding, task.host, devices)
         plan = task.give(devices, demanding)
         if image:
+            # Those of other kinds, or a specification's own variable, tell NVIDIA's runtime.
+            if plan.kind in (None, DRIVER_VOLUME):
+                more = injector.hands_off(self._engine, image)
+                plan = replace(plan, injection=plan.injection + more)
             # Of the image as it is: a variable of the task takes the place of ours.
             completed = image_environment.complete(
                 plan.injection,

@@ -61,6 +61,7 @@ class EngineInfo:
     """The program of each runtime by name; empty for one that is no program."""
     cdi_directories: tuple[str, ...]
     """Where it looks for CDI specifications; none: its CDI is off, or it has none."""
+    default_runtime: str = "runc"
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,7 @@ class Engine:
             version=str(told.get("ServerVersion") or ""),
             runtimes={name: str((one or {}).get("path") or "") for name, one in runtimes.items()},
             cdi_directories=tuple(told.get("CDISpecDirs") or ()),
+            default_runtime=str(told.get("DefaultRuntime") or "runc"),
         )
 
     def container(self, name: str) -> Container | None:

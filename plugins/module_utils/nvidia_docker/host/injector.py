@@ -35,8 +35,8 @@ from ..graphics_nodes import GraphicsNodes, plan_graphics
 from ..injection import STABLE_NAME, Injection
 from ..injection import plan as plan_injection
 from ..model import MODESET_NODE, Host
-from ..requirement import DISABLE, VISIBLE_DEVICES
-from ..selection import Selected
+from ..requirement import DISABLE, VISIBLE_DEVICES, Image
+from ..selection import VOID, Selected
 from . import cdi_devices, cdi_machine
 from .engine import Engine, EngineInfo, require_volume_driver
 
@@ -191,8 +191,8 @@ class Injector:
         )
 
     def _runtime(self, devices: tuple[Selected, ...], wanted: WantedCapabilities) -> ContainerPlan:
-        name = _nvidias(self._info)
-        if name is None:
+        names = _nvidias(self._info)
+        if not names:
             raise NotInstalled(
                 f"Docker has no runtime {_RUNTIME_NAME}: install nvidia-container-toolkit, and put "
                 "the runtime into daemon.json with module gpufleet.nvidia.docker_daemon_config"
@@ -203,7 +203,7 @@ class Injector:
         }
         return ContainerPlan(
             injection=self._read_at_start(environment),
-            runtime=name,
+            runtime=names[0],
             effective=wanted.capabilities,
         )
 
@@ -222,16 +222,25 @@ def _uuids(devices: Iterable[Selected]) -> tuple[str, ...]:
     return tuple(sorted(device.uuid for device in devices))
 
 
-def _nvidias(info: EngineInfo) -> str | None:
-    """Return the name of NVIDIA's runtime: ``nvidia``, else one that runs NVIDIA's program."""
-    if _RUNTIME_NAME in info.runtimes:
-        return _RUNTIME_NAME
-    names = sorted(
+def hands_off(engine: Engine, image: Image) -> Injection:
+    """Return what keeps NVIDIA's runtime, where it is the engine's default, from giving a container
+    of this image more GPUs than it is to have."""
+    if not image.is_gpu_image:
+        return Injection()
+    info = engine.info()
+    if info.default_runtime not in _nvidias(info):
+        return Injection()
+    return Injection(environment=((VISIBLE_DEVICES, VOID),))
+
+
+def _nvidias(info: EngineInfo) -> tuple[str, ...]:
+    """Return the names of NVIDIA's runtime: ``nvidia`` first, and those that run its program."""
+    names = {
         name
         for name, program in info.runtimes.items()
-        if os.path.basename(program) == _RUNTIME_PROGRAM
-    )
-    return names[0] if names else None
+        if name == _RUNTIME_NAME or os.path.basename(program) == _RUNTIME_PROGRAM
+    }
+    return tuple(sorted(names, key=lambda name: (name != _RUNTIME_NAME, name)))
 
 
 def _path_of_dockerd() -> tuple[str, ...]:

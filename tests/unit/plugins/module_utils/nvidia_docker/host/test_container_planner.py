@@ -135,6 +135,18 @@ def test_programs_in_the_container_find_the_driver_volume(machine: Machine) -> N
     assert plan(gpus=["0"], **in_file).plan.injection.environment == ()
 
 
+@pytest.mark.usefixtures("with_gpus")
+@pytest.mark.parametrize("gpus", [["0"], ["none"]])
+@pytest.mark.parametrize(("default", "told"), [("nvidia", True), ("runc", False)])
+def test_a_default_runtime_that_would_give_all_gpus_is_told_to_give_none(
+    machine: Machine, gpus: list[str], default: str, told: bool
+) -> None:
+    machine.has("image", '{"Env":["NVIDIA_VISIBLE_DEVICES=all"]}')
+    machine.has("info", f'{{"Runtimes":{{"nvidia":{{}}}},"DefaultRuntime":"{default}"}}')
+    void = ("NVIDIA_VISIBLE_DEVICES", "void")
+    assert (void in plan(gpus=gpus).plan.injection.environment) is told
+
+
 SHARINGS = [
     (["0"], False, "named"),
     (["0"], True, "shared"),

@@ -63,11 +63,13 @@ def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Client:
 INFOS = [
     (
         '{"ServerVersion":"26.1.5+dfsg1","CDISpecDirs":["/etc/cdi","/var/run/cdi"],"Runtimes":'
-        '{"runc":{"path":"runc"},"nvidia":{"path":"/usr/bin/nvidia-container-runtime"}}}',
+        '{"runc":{"path":"runc"},"nvidia":{"path":"/usr/bin/nvidia-container-runtime"}},'
+        '"DefaultRuntime":"nvidia"}',
         EngineInfo(
             "26.1.5+dfsg1",
             {"runc": "runc", "nvidia": "/usr/bin/nvidia-container-runtime"},
             ("/etc/cdi", "/var/run/cdi"),
+            "nvidia",
         ),
     ),
     # CDI switched off, and an engine that has none.

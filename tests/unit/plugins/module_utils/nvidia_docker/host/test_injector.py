@@ -44,6 +44,7 @@ from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.inje
     Mount,
 )
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.model import Host
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.requirement import Image
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.selection import select
 
 CDI_DEVICES = CdiDevices(
@@ -65,6 +66,7 @@ class Machine:
         self.host = host
         self.runtimes = {"runc": "runc", "nvidia": "/usr/bin/nvidia-container-runtime"}
         self.version = "26.1.5"
+        self.default = "runc"
         self.directories: tuple[str, ...] = ("/etc/cdi",)
         self.hook = tmp_path / "nvidia-container-runtime-hook"
         self.hook.write_text("")
@@ -75,7 +77,7 @@ class Machine:
 
     def info(self) -> EngineInfo:
         self.asked += 1
-        return EngineInfo(self.version, self.runtimes, self.directories)
+        return EngineInfo(self.version, self.runtimes, self.directories, self.default)
 
     def require_volume_driver(self, name: str) -> None:
         if self.volume_driver:
@@ -185,6 +187,28 @@ RUNTIMES = [
 def test_the_runtime_may_have_another_name(machine: Machine, runtimes: dict, name: str) -> None:
     machine.runtimes = runtimes
     assert machine.plan("runtime").runtime == name
+
+
+DEFAULTS = [
+    ("nvidia", {"NVIDIA_VISIBLE_DEVICES": "all"}, True),
+    ("nvidia", {"CUDA_VERSION": "8.0"}, True),
+    ("nvidia", {"NVIDIA_VISIBLE_DEVICES": "void"}, False),
+    ("nvidia", {}, False),
+    ("other", {"NVIDIA_VISIBLE_DEVICES": "all"}, True),
+    ("runc", {"NVIDIA_VISIBLE_DEVICES": "all"}, False),
+]
+
+
+@pytest.mark.parametrize(("default", "env", "told"), DEFAULTS)
+def test_nvidias_runtime_gives_nothing_beside_ours(
+    machine: Machine, default: str, env: dict[str, str], told: bool
+) -> None:
+    """Where it is Docker's default: images say ``all``, and the container would get all."""
+    machine.runtimes["other"] = "/opt/nvidia-container-runtime"
+    machine.default = default
+    found = injector.hands_off(machine, Image("i", {}, env))
+    assert found.environment == ((("NVIDIA_VISIBLE_DEVICES", "void"),) if told else ())
+    assert machine.asked == (1 if env and "void" not in env.values() else 0)
 
 
 @pytest.mark.parametrize("kind", ["device_request", "runtime"])
