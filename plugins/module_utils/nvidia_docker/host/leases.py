@@ -76,7 +76,12 @@ class Leases:
         return tuple(lease for lease in found if lease is not None)
 
     def write(self, container: str, uuids: tuple[str, ...]) -> Path:
-        """Promise GPUs to a container and return the file that is the lease; needs the lock."""
+        """Promise GPUs to a container and return the file that is the lease; needs the lock.
+
+        Older leases of the container that promise nothing more are ended: of a task whose end
+        nobody saw, as it was asynchronous.
+        """
+        old = self._superseded(container, uuids)
         path = self._directory / f"{secrets.token_hex(8)}{_SUFFIX}"
         new = path.with_name(f".{path.name}")
         record = {
@@ -99,12 +104,23 @@ class Leases:
                 with suppress(OSError):
                     os.unlink(new)
                 raise
+        for one in old:
+            self.end(one)
         return path
 
     def end(self, lease: Path) -> None:
         """Delete a lease; one that is gone is fine."""
         with self._reported("be deleted"), suppress(FileNotFoundError):
             os.unlink(lease)
+
+    def _superseded(self, container: str, uuids: tuple[str, ...]) -> list[Path]:
+        with self._reported("be read"):
+            found = [(path, self._read(path)) for path in self._files()]
+        return [
+            path
+            for path, lease in found
+            if lease and lease.container == container and set(lease.uuids) <= set(uuids)
+        ]
 
     def _files(self) -> list[Path]:
         try:

@@ -76,6 +76,21 @@ def test_a_lease_is_read_until_it_ends(store: Leases) -> None:
     store.end(lease)
 
 
+def test_a_lease_ends_older_ones_of_its_container_that_promise_nothing_more(store: Leases) -> None:
+    """The end of a task with ``poll: 0`` is seen by nobody."""
+    with store.locked():
+        store.write("trainer", ("GPU-a",))
+        store.write("trainer", ("GPU-c",))
+        store.write("other", ("GPU-b",))
+        store.write("trainer", ("GPU-a", "GPU-b"))
+    found = sorted((one.container, one.uuids) for one in store.read())
+    assert found == [
+        ("other", ("GPU-b",)),
+        ("trainer", ("GPU-a", "GPU-b")),
+        ("trainer", ("GPU-c",)),
+    ]
+
+
 def test_without_a_directory_there_are_none_and_none_is_made(
     store: Leases, directory: Path
 ) -> None:
