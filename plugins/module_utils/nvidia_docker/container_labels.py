@@ -5,17 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from .errors import NewerLabels
-from .format_number import refusal
-
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+
 from .container_capabilities import DEFAULT, words
 from .container_plan import DRIVER_VOLUME, KINDS, ContainerPlan, index_of
 from .driver_files import DriverCapability
+from .errors import NewerLabels
+from .format_number import refusal
+
 LABEL_PREFIX = "io.gpufleet.nvidia."
 GPUS_LABEL = LABEL_PREFIX + "gpus"
 """UUIDs, sorted, joined by commas; empty: none."""
@@ -59,12 +58,16 @@ def check_format(container: str, labels: Mapping[str, str]) -> None:
     if found not in [str(number) for number in range(1, FORMAT + 1)]:
         what = f"label {FORMAT_LABEL} of container {container}"
         raise NewerLabels(refusal(what, repr(found), FORMAT, "remove the container"))
+
+
 def kind_of(labels: Mapping[str, str]) -> str | None:
     """Return by which kind of injection a managed container has its GPUs, ``None``: it has none."""
     if INJECTION_LABEL not in labels or not labels.get(GPUS_LABEL):
         return None
     kind = labels.get(KIND_LABEL, DRIVER_VOLUME)
     return kind if kind in KINDS else None
+
+
 def labels(plan: ContainerPlan, of_image: Mapping[str, str]) -> dict[str, str]:
     """Return the labels of a container that is made by this plan.
     Labels that say what is so without them are set only where the image has them, as one that was
@@ -88,10 +91,14 @@ def labels(plan: ContainerPlan, of_image: Mapping[str, str]) -> dict[str, str]:
         if value != without or name in of_image:
             found[name] = value
     return found
+
+
 def kept(planned: Mapping[str, str], current: Mapping[str, str]) -> dict[str, str]:
     """Return the planned labels of a container that stays as it is: what only informs stays too."""
     others = {name: value for name, value in planned.items() if name != INDICES_LABEL}
     return others | {name: current[name] for name in (INDICES_LABEL,) if name in current}
+
+
 def differences(current: Mapping[str, str], planned: Mapping[str, str]) -> tuple[str, ...]:
     """Return what makes the injection that a container's labels record another than the planned.
     Each is a short text for the user: ``GPU-… removed``.
@@ -110,6 +117,8 @@ def differences(current: Mapping[str, str], planned: Mapping[str, str]) -> tuple
     if was != becomes:
         found.append(f"sharing {was} -> {becomes}")
     return tuple(found)
+
+
 def _renumbered(current: Mapping[str, str], planned: Mapping[str, str]) -> list[str]:
     had, gets = (_indices(one.get(INDICES_LABEL, "")) for one in (current, planned))
     return [
@@ -117,9 +126,13 @@ def _renumbered(current: Mapping[str, str], planned: Mapping[str, str]) -> list[
         for index, uuid in gets.items()
         if had.get(index, uuid) != uuid
     ]
+
+
 def _indices(value: str) -> dict[str, str]:
     pairs = (one.partition("=") for one in split_uuids(value))
     return {index: uuid for index, _dummy, uuid in pairs}
+
+
 def _ways(current: Mapping[str, str], planned: Mapping[str, str]) -> list[str]:
     """Return that GPUs come in another way, or with other capabilities."""
     was, becomes = (one.get(KIND_LABEL, DRIVER_VOLUME) for one in (current, planned))
@@ -131,8 +144,12 @@ def _ways(current: Mapping[str, str], planned: Mapping[str, str]) -> list[str]:
     )
     found = [f"capability {one} removed" for one in sorted(had - gets)]
     return found + [f"capability {one} added" for one in sorted(gets - had)]
+
+
 def _joined(capabilities: Iterable[DriverCapability]) -> str:
     return ",".join(words(capabilities))
+
+
 def _digest(plan: ContainerPlan) -> str:
     """Of what the container gets only: not of its order, nor of parts that are not used."""
     injection = plan.injection

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ..facts import DeviceNode
+from ..model import DEVICE_NODES
 from ..subset_facts import DockerEngine
 
 _SOCKET = "run/docker.sock"
@@ -69,7 +70,7 @@ def _by_hook(container: dict[str, Any]) -> bool:
     if host.get("Privileged"):
         return False
     named = (_text(one.get("PathOnHost")) or "" for one in _mappings(host.get("Devices")))
-    if any(path.startswith("/dev/nvidia") for path in named):
+    if any(path.startswith(DEVICE_NODES) for path in named):
         return False
     if any(_is_of_gpus(one) for one in _mappings(host.get("DeviceRequests"))):
         return True
