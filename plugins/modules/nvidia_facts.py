@@ -923,7 +923,8 @@ ansible_facts:
               description:
                 - Running containers that lose their GPUs with C(systemctl daemon-reload). That is so
                   with cgroup driver C(systemd) where NVIDIA's hook gives the GPUs (C(--gpus), runtime
-                  C(nvidia)) and the container names no device node.
+                  C(nvidia)) and the container names no device node, and where runc has not told
+                  systemd of the nodes that it names (C(/run/systemd/transient)).
               type: list
               elements: str
               returned: always
@@ -935,8 +936,8 @@ ansible_facts:
               sample: true
             missing_char_links:
               description:
-                - Device nodes without a link below C(/dev/char), where systemd before version 240
-                  looks for those that it allows to a container.
+                - Device nodes without a link below C(/dev/char). Of these runc 1.1.5, as in Debian
+                  12, tells systemd nothing.
               type: list
               elements: str
               returned: always

@@ -106,8 +106,9 @@ def test_docker_is_told_as_it_says_itself(gathered, on_host) -> None:
         if node["state"] == "present" and f"{node['major']}:{node['minor']}" not in linked
     }
     assert set(told["missing_char_links"]) == nodes
-    # Its containers name their device nodes.
-    assert (told["containers_at_risk"], told["loses_gpus_on_reload"]) == ([], False)
+    assert told["loses_gpus_on_reload"] == bool(told["containers_at_risk"])
+    ids = [one["id"] for one in facts["findings"]]
+    assert ("gpus_lost_on_reload" in ids) == told["loses_gpus_on_reload"]
 
 
 def test_owner_and_mode_of_device_nodes(gathered, on_host) -> None:

@@ -63,7 +63,11 @@ def load(on_host) -> Iterator[Callable[[dict[str, Any]], None]]:
 def _well_again(on_host, on_controller) -> Iterator[None]:
     yield
     on_host("rm -rf /sys/module/nouveau /usr/bin/nvidia-ctk /usr/bin/nv-fabricmanager")
-    on_host("docker rm -f notebook", ok=False)
+    on_host(
+        "docker rm -f notebook; test ! -e /root/daemon.json || "
+        "{ mv /root/daemon.json /etc/docker/daemon.json; systemctl restart docker; }",
+        ok=False,
+    )
     on_host("systemctl start nvidia-docker-plugin.socket")
     on_controller("ansible-playbook -i inventory gpufleet.nvidia.simulated")
     on_controller("ansible-playbook -i inventory gpufleet.nvidia.site")
@@ -72,7 +76,8 @@ def _well_again(on_host, on_controller) -> Iterator[None]:
 def test_a_host_that_is_well_passes(examine: Examine) -> None:
     """What is for information, or accepted in the inventory of the demo, stops nothing."""
     found, shown = examine(True)
-    assert set(found[HOST]) == {"ecc_uncorrected", "persistence_off"}
+    # An old runc on a machine with the second version of control groups makes one finding more.
+    assert set(found[HOST]) - {"gpus_lost_on_reload"} == {"ecc_uncorrected", "persistence_off"}
     assert found[HOST]["ecc_uncorrected"]["accepted"]
     assert "no findings" in shown
 
@@ -180,11 +185,12 @@ def sick(examine: Examine, on_host, on_controller, tmp_path_factory) -> tuple[Fi
     path = tmp_path_factory.mktemp("machine") / "sick.json"
     path.write_text(json.dumps(machine))
     wanted = f"-e simulated_gpu_machine={path}"
+    # Before, as a container that starts has Docker make the driver volume.
+    on_host(NOTEBOOK)
     on_controller(f"ansible-playbook -i inventory gpufleet.nvidia.simulated {wanted}")
     on_host("rm /dev/nvidia0 && mkdir -p /sys/module/nouveau")
     on_host(program("/usr/bin/nvidia-ctk", "NVIDIA Container Toolkit CLI version 1.16.1"))
     on_host(program("/usr/bin/nv-fabricmanager", "Fabric Manager version is : 550.1"))
-    on_host(NOTEBOOK)
     found, shown = examine(False)
     return found[HOST], shown
 
@@ -196,14 +202,13 @@ import json
 path = "/etc/docker/daemon.json"
 config = json.load(open(path))
 config["runtimes"] = {"nvidia": {"path": "runc"}}
+config["exec-opts"] = ["native.cgroupdriver=systemd"]
 json.dump(config, open(path, "w"))
 END
-systemctl reload docker
-for second in 1 2 3 4 5; do docker info -f '{{.Runtimes}}' | grep -q nvidia && break; sleep 1; done
+systemctl restart docker
+docker start training
 docker run -d --name notebook --runtime nvidia -e NVIDIA_VISIBLE_DEVICES=all gpufleet/cuda:8.0 \
   sleep infinity
-cp /root/daemon.json /etc/docker/daemon.json
-systemctl reload docker
 """
 """A container whose GPUs come from a hook, for all that Docker knows."""
 
@@ -250,17 +255,17 @@ def test_a_sick_host_has_this_finding(sick, name: str, gpu: str | None) -> None:
     assert (json.dumps(line, ensure_ascii=False)[1:-1] in shown) is not silent
 
 
-def test_a_reload_takes_gpus_from_the_container_that_names_none(sick, on_host) -> None:
-    """Docker's cgroup driver is systemd on hosts with the second version of control groups."""
+def test_whose_gpus_a_reload_takes(sick, on_host) -> None:
+    """With cgroup driver systemd: from the container with a hook, and from the other one where runc
+    is too old. No driver is behind its device nodes, but it may open them."""
     findings, _shown = sick
-    message = findings["gpus_lost_on_reload"]["message"]
-    assert message.endswith(": notebook")
-    # The other one may open its device nodes as before; no driver is behind them.
     opened = "docker exec training sh -c 'exec 3</dev/nvidia1'"
-    before = on_host(opened, ok=False).stderr
+    assert "No such device or address" in on_host(opened, ok=False).stderr
     on_host("systemctl daemon-reload")
-    assert "No such device or address" in before
-    assert on_host(opened, ok=False).stderr == before
+    after = on_host(opened, ok=False).stderr
+    lost = ", training" if "Operation not permitted" in after else ""
+    message = findings["gpus_lost_on_reload"]["message"]
+    assert message.endswith(f": notebook{lost}")
 
 
 def test_each_finding_was_provoked(not_read, given, updated, sick) -> None:

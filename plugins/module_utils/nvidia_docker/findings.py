@@ -132,10 +132,9 @@ def _lost_on_reload(names: tuple[str, ...]) -> Finding:
         "gpus_lost_on_reload",
         WARNING,
         None,
-        f"containers lose their GPUs, given by a hook, with 'systemctl daemon-reload': "
-        f"{', '.join(shown)}{more}",
-        "make them with nvidia_container or nvidia-docker, which name the device nodes, or set "
-        "Docker's cgroup driver to cgroupfs",
+        f"containers lose their GPUs with 'systemctl daemon-reload': {', '.join(shown)}{more}",
+        "set Docker's cgroup driver to cgroupfs; or name their device nodes, as nvidia_container "
+        "does, with 'nvidia-ctk system create-dev-char-symlinks --create-all' at each boot",
     )
 
 

@@ -9,6 +9,7 @@ Asked at its socket, without the docker client, which is not everywhere and take
 from __future__ import annotations
 
 import json
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -17,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from ..facts import DeviceNode
-from ..model import DEVICE_NODES
 from ..subset_facts import DockerEngine
 
 _SOCKET = "run/docker.sock"
@@ -28,6 +28,7 @@ _HOOK_RUNTIMES = ("nvidia", "nvidia-legacy")
 """NVIDIA's runtimes that give GPUs by a hook; nvidia-cdi names device nodes."""
 _HOOK_DRIVERS = ("", "nvidia")
 """Of device requests, ``--gpus``; cdi names device nodes."""
+_ALLOWED = re.compile(r"^DeviceAllow=/dev/char/([0-9]+:[0-9]+) ", re.MULTILINE)
 _NO_GPU = ("", "none", "void")
 """Values of NVIDIA_VISIBLE_DEVICES."""
 
@@ -50,27 +51,49 @@ def read(root: Path, nodes: tuple[DeviceNode, ...]) -> DockerEngine | None:
             if node.state == "present"
             and not (root / f"dev/char/{node.major}:{node.minor}").exists()
         ),
-        containers_at_risk=tuple(sorted(_at_risk(asked))) if cgroup_driver == "systemd" else (),
+        containers_at_risk=(
+            tuple(sorted(_at_risk(asked, root, nodes))) if cgroup_driver == "systemd" else ()
+        ),
     )
 
 
-def _at_risk(asked: _Asked) -> Iterator[str]:
-    """The names of running containers to which a hook has given GPUs.
+def _at_risk(asked: _Asked, root: Path, nodes: tuple[DeviceNode, ...]) -> Iterator[str]:
+    """The names of running containers with GPUs that systemd does not know of: when it is reloaded,
+    it allows again what runc has asked it for.
 
-    systemd does not know of these: when it is reloaded, it allows again what Docker has asked for.
+    A hook tells it nothing, and runc 1.1.5 nothing of device nodes without a link in /dev/char.
     """
     for listed in asked.mappings("/containers/json"):
         container = asked.mapping(f"/containers/{listed.get('Id')}/json")
-        if container is not None and _by_hook(container):
+        if container is None:
+            continue
+        named = _named(container, nodes)
+        known = _known_to_systemd(root, str(listed.get("Id"))) if named else None
+        lost = known is not None and any(f"{one.major}:{one.minor}" not in known for one in named)
+        if lost or (not named and _by_hook(container)):
             yield (_text(container.get("Name")) or "").lstrip("/")
+
+
+def _named(container: dict[str, Any], nodes: tuple[DeviceNode, ...]) -> list[DeviceNode]:
+    """The device nodes that a container names itself."""
+    host = _mapping(container.get("HostConfig"))
+    paths = {_text(one.get("PathOnHost")) for one in _mappings(host.get("Devices"))}
+    return [] if host.get("Privileged") else [node for node in nodes if node.path in paths]
+
+
+def _known_to_systemd(root: Path, identifier: str) -> set[str] | None:
+    """Major and minor numbers, ``195:0``, that runc has asked systemd to allow to a container."""
+    if not identifier.isalnum():
+        return None
+    path = root / f"run/systemd/transient/docker-{identifier}.scope.d/50-DeviceAllow.conf"
+    with suppress(OSError):
+        return set(_ALLOWED.findall(path.read_text(errors="replace")))
+    return None
 
 
 def _by_hook(container: dict[str, Any]) -> bool:
     host, config = _mapping(container.get("HostConfig")), _mapping(container.get("Config"))
     if host.get("Privileged"):
-        return False
-    named = (_text(one.get("PathOnHost")) or "" for one in _mappings(host.get("Devices")))
-    if any(path.startswith(DEVICE_NODES) for path in named):
         return False
     if any(_is_of_gpus(one) for one in _mappings(host.get("DeviceRequests"))):
         return True

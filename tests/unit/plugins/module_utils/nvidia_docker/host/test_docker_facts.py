@@ -38,7 +38,7 @@ OK = b"HTTP/1.0 200 OK\r\nApi-Version: 1.45\r\n\r\n"
 def engine(root: Path, answers: dict[str, bytes]) -> Iterator[list[str]]:
     """An engine that gives these answers by path; yields the paths that were asked for."""
     path = root / "run/docker.sock"
-    path.parent.mkdir()
+    path.parent.mkdir(exist_ok=True)
     requests: list[str] = []
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
@@ -143,6 +143,31 @@ def test_whose_gpus_a_reload_takes(tmp_path: Path) -> None:
     assert told is not None
     wanted = {f"c{number:02}" for number, (_why, _told, risk) in enumerate(RISKS) if risk}
     assert set(told.containers_at_risk) == (wanted - {"c00"}) | {"some"}
+
+
+@pytest.mark.parametrize(
+    ("allowed", "risk"),
+    [
+        ("DeviceAllow=\nDeviceAllow=/dev/char/195:0 rwm\nDeviceAllow=char-pts rwm\n", False),
+        ("DeviceAllow=\nDeviceAllow=/dev/char/195:01 rwm\nDeviceAllow=char-pts rwm\n", True),
+        (None, False),
+    ],
+)
+def test_device_nodes_that_systemd_was_not_told_of(allowed, risk, tmp_path: Path) -> None:
+    """A container of another kind of scope is not judged."""
+    if allowed is not None:
+        folder = tmp_path / "run/systemd/transient/docker-a1.scope.d"
+        folder.mkdir(parents=True)
+        (folder / "50-DeviceAllow.conf").write_text(allowed)
+    answers = {
+        "/info": ok(INFO),
+        "/containers/json": ok([{"Id": "a1"}]),
+        "/containers/a1/json": ok(container(Devices=[NODE])),
+    }
+    with engine(tmp_path, answers):
+        told = docker_facts.read(tmp_path, NODES)
+    assert told is not None
+    assert told.containers_at_risk == (("some",) if risk else ())
 
 
 def test_an_engine_that_falls_silent_is_told_so_far(tmp_path: Path, monkeypatch) -> None:
