@@ -77,9 +77,10 @@ requirements:
   - Python 3.9 or later on the host, root
 notes:
   - The programs are C(nvidia-docker), C(nvidia-docker-plugin), C(nvidia-docker-volume-maker),
-    C(nvidia-docker-image-reader) and C(nvidia-docker-cdi) in C(/usr/local/bin). Their manual pages and shell completions are
-    linked in C(/usr/local/share), those for fish in C(/etc/fish/completions). A file of that name
-    which this module has not made is never replaced, the module fails.
+    C(nvidia-docker-image-reader), C(nvidia-docker-device-links) and C(nvidia-docker-cdi) in
+    C(/usr/local/bin). Their manual pages and shell completions are linked in C(/usr/local/share),
+    those for fish in C(/etc/fish/completions). A file of that name which this module has not made
+    is never replaced, the module fails.
   - They run with the Python that Ansible uses on the host, or, from a virtual environment, with the
     Python that this was made from.
 seealso:

@@ -30,6 +30,7 @@ PROGRAMS = {
     "nvidia-docker-plugin": ("plugin.main", "main", "sys.argv[1:]"),
     "nvidia-docker-volume-maker": ("plugin.helpers", "make_volume", "sys.argv[1:]"),
     "nvidia-docker-image-reader": ("plugin.helpers", "read_image", "sys.argv[1:]"),
+    "nvidia-docker-device-links": ("plugin.device_links", "main", "sys.argv[1:]"),
     "nvidia-docker-cdi": ("cdi.main", "main", "sys.argv[1:]"),
 }
 """Name of a program; module of the package and function that it runs, and what that is given."""

@@ -52,6 +52,7 @@ def files_of(version: str) -> dict[str, bytes]:
         + b"    print('maker', __version__, *argv)\n    return 0\n\n"
         + b"def read_image(argv):\n    print('reader', *argv)\n    return 0\n",
         f"{package}/cdi/main.py": main + b"    print('cdi', __version__, *argv)\n",
+        f"{package}/plugin/device_links.py": main + b"    print('links', *argv)\n",
         f"{package}/_vendor/vendored.py": b"",
         **{f"{package}/share/{name}": f"{name} {version}\n".encode() for name in SHARED},
     }
@@ -99,6 +100,7 @@ def test_a_bare_host_gets_the_programs_the_units_and_the_user(layout: programs.L
     assert run(layout, "nvidia-docker-plugin", "-l", ":1") == "plugin 1 -l :1\n"
     assert run(layout, "nvidia-docker-volume-maker", "-d", "/v") == "maker 1 -d /v\n"
     assert run(layout, "nvidia-docker-image-reader", "x") == "reader x\n"
+    assert run(layout, "nvidia-docker-device-links", "x") == "links x\n"
     assert run(layout, "nvidia-docker-cdi", "--path=/p") == "cdi 1 --path=/p\n"
     assert (
         subprocess.run(layout.launchers[0], stdout=subprocess.DEVNULL, check=False).returncode == 3
