@@ -19,7 +19,9 @@ ROOT = Path(__file__).resolve().parents[2]
 HOST = os.environ.get("GPUFLEET_DEMO", "gpufleet-demo")
 FOLDER = ROOT / ".build" / "demo" / HOST
 # .dev holds a link ansible_collections/gpufleet/nvidia to the checkout.
-sys.path.insert(0, str(ROOT / ".dev"))
+sys.path[:0] = [str(ROOT / ".dev"), str(ROOT / "tests" / "integration")]
+
+import toolkit_hosts  # noqa: E402
 
 SUITES = ("bookworm",)
 """Debian releases on whose hosts a file without the mark ``suites`` is run."""
@@ -123,3 +125,11 @@ def machine(on_controller: Run) -> Iterator[Callable[[str], None]]:
     yield load
     on_controller("ansible-playbook -i inventory gpufleet.nvidia.simulated")
     on_controller("ansible-playbook -i inventory gpufleet.nvidia.site")
+
+
+@pytest.fixture(scope="session")
+def hosts() -> Iterator[tuple[toolkit_hosts.Host, ...]]:
+    """Hosts of Docker 20.10 and 26 with every way to give a container GPUs."""
+    every, new = toolkit_hosts.up()
+    yield every
+    toolkit_hosts.down(new)
