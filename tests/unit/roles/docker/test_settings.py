@@ -324,27 +324,37 @@ def test_new_packages_are_recorded(role) -> None:
     }
 
 
-def simulated(*texts: str) -> dict[str, Any]:
-    """What apt-get --simulate says, without and with --auto-remove."""
+def simulated(*packages: str) -> dict[str, Any]:
+    """What apt-get --simulate says of the three removals that are asked for."""
+    texts = ["".join(f"Remv {name} [1]\n" for name in text.split()) for text in packages]
     return {"results": [{"stdout": f"Inst x\n{text}"} for text in texts]}
 
 
-def test_only_packages_of_the_role_are_removed(role) -> None:
-    """Not what nobody needed before either; a package of others that needs Docker keeps it."""
+RECORD = {
+    "format": 1,
+    "named": ["docker.io", "jq"],
+    "packages": ["docker.io", "jq", "libjq1", "runc"],
+}
+
+
+@pytest.mark.parametrize(
+    ("manual", "says", "needing", "going"),
+    [
+        ("bash docker.io", ("docker.io", "docker.io runc:amd64", ""), [], ["docker.io", "runc"]),
+        # Somebody has asked for runc; something depends on it; something depends on Docker.
+        ("docker.io runc", ("docker.io", "docker.io", ""), [], ["docker.io"]),
+        ("docker.io", ("docker.io", "docker.io runc ctr", "docker.io old"), [], ["docker.io"]),
+        ("docker.io", ("docker.io ui", "docker.io ui", "docker.io ui"), ["ui"], ["docker.io"]),
+    ],
+)
+def test_only_packages_of_the_role_are_removed(role, manual, says, needing, going) -> None:
+    """Those that nothing else depends on, whatever else nobody needs."""
     on = role(
-        docker__record_read=recorded(
-            format=1, named=["docker.io", "jq"], packages=["docker.io", "jq", "runc"], group=True
-        ),
+        docker__record_read=recorded(**RECORD),
         docker__listed=lines("bash", "docker.io", "runc"),
-        docker__simulated=simulated(
-            "Remv docker.io [26.1]\n", "Remv docker.io [26.1]\nRemv runc:amd64 [1]\nRemv old [2]\n"
-        ),
+        docker__manual={"stdout_lines": manual.split()},
+        docker__simulated=simulated(*says),
     )
     assert on("docker__named_here") == ["docker.io"]
-    assert on("docker__needing") == []
-    assert on("docker__going") == ["docker.io", "runc"]
-    on = role(
-        docker__record_read=recorded(format=1, named=["docker.io"], packages=["docker.io"]),
-        docker__simulated=simulated("Remv docker.io [1]\nRemv swarm-ui [1]\n", ""),
-    )
-    assert on("docker__needing") == ["swarm-ui"]
+    assert on("docker__needing") == needing
+    assert on("docker__going") == going
