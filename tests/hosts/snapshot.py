@@ -24,6 +24,7 @@ OTHERS = (
     # What the kernel, systemd and this host's own container make.
     "/proc /sys /dev/pts /dev/shm /dev/mqueue /dev/hugepages /run/systemd /run/udev /run/user"
     " /run/credentials /run/mount /run/log /run/lock /run/utmp /run/dbus /run/motd.d /.dockerenv"
+    " /run/simulated-gpu/sys-module /run/simulated-gpu/proc-driver"
     # Records of what was done, and caches.
     " /tmp /var/tmp /var/log /var/cache /var/backups /var/lib/apt /var/lib/dpkg /var/lib/systemd"
     " /var/lib/misc /root/.ansible /root/.bash_history /etc/ld.so.cache"
