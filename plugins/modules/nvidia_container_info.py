@@ -41,6 +41,7 @@ notes:
   - To see which driver's files a container has mounted, and the names of other users' processes, the task
     has to be root's.
 seealso:
+  - module: gpufleet.nvidia.nvidia_cdi
   - module: gpufleet.nvidia.nvidia_container
   - module: gpufleet.nvidia.nvidia_facts
 """
@@ -103,18 +104,29 @@ containers:
       elements: str
       returned: always
       sample: []
+    injection:
+      description:
+        - How its GPUs come into it, V(driver_volume), V(cdi), V(device_request) or V(runtime), as in
+          O(gpufleet.nvidia.nvidia_container#module:injection). Null if it was given no GPU.
+      type: str
+      returned: always
+      sample: driver_volume
     sharing:
       description: V(exclusive), V(shared) or V(named), as M(gpufleet.nvidia.nvidia_container) returns it.
       type: str
       returned: always
       sample: exclusive
     driver:
-      description: Version of the driver whose files it has mounted. Null if it does not run, or has none.
+      description:
+        - Version of the driver whose files it has mounted, by whichever kind of injection. Null if it does
+          not run, or has none.
       type: str
       returned: always
       sample: 550.163.01
     stale:
-      description: Whether RV(containers[].driver) is not the loaded driver. A restart mends it.
+      description:
+        - Whether RV(containers[].driver) is not the loaded driver. A restart mends it; with CDI the
+          specification has to be made anew before, see M(gpufleet.nvidia.nvidia_cdi).
       type: bool
       returned: always
       sample: false

@@ -16,6 +16,7 @@ from ..container_labels import (
     FORMAT_LABEL,
     GPUS_LABEL,
     INJECTION_LABEL,
+    KIND_LABEL,
     SHARING_LABEL,
     check_format,
 )
@@ -27,7 +28,7 @@ from .docker import Docker
 PLUGIN_SOCKETS = Path("/run/docker/plugins")
 """Where the engine looks for the sockets of volume drivers (Docker's plugin API)."""
 
-_LABELS = (FORMAT_LABEL, GPUS_LABEL, INJECTION_LABEL, SHARING_LABEL)
+_LABELS = (FORMAT_LABEL, GPUS_LABEL, INJECTION_LABEL, KIND_LABEL, SHARING_LABEL)
 _CONTAINER = (
     '{"name":{{json .Name}},"image":{{json .Image}},"labels":{{json .Config.Labels}},'
     '"pid":{{.State.Pid}}}'

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from .. import container_labels
 from ..allocation import is_free
 from ..model import Host
 from . import gpu_users, volume_users
@@ -28,6 +29,8 @@ class ContainerUsage:
     """UUIDs of the GPUs and MIG devices that it was given."""
     gone: tuple[str, ...]
     """Those of them that the host does not have, or can't read."""
+    injection: str | None
+    """Kind of injection, one of ``container_plan.KINDS``; ``None`` if it was given no GPU."""
     sharing: str
     driver: str | None
     """Version of the driver whose files it has mounted; ``None`` if none are to be seen, as it does
@@ -92,6 +95,7 @@ def _container(host: Host, container: ListedContainer, pid: int) -> ContainerUsa
         status=container.status,
         gpus=given,
         gone=tuple(uuid for uuid in given if uuid not in here),
+        injection=container_labels.kind_of(container.labels),
         sharing=gpu_users.sharing(container),
         driver=driver,
         stale=None not in (driver, host.driver.version) and driver != host.driver.version,

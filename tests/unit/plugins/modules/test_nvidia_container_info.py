@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -43,11 +44,39 @@ def test_the_containers_as_plain_data() -> None:
             "status": "exited",
             "gpus": ("GPU-a",),
             "gone": ("GPU-a",),
+            "injection": "driver_volume",
             "sharing": "exclusive",
             "driver": None,
             "stale": False,
         },
     )
+
+
+@pytest.mark.parametrize(
+    ("labels", "injection"),
+    [
+        ({"gpus": "GPU-a", "injection": "0"}, "driver_volume"),
+        ({"gpus": "GPU-a", "injection": "0", "kind": "cdi"}, "cdi"),
+        ({"gpus": "GPU-a", "injection": "0", "kind": "device_request"}, "device_request"),
+        ({"gpus": "GPU-a", "injection": "0", "kind": "runtime"}, "runtime"),
+        ({"gpus": "", "injection": "0"}, None),
+    ],
+)
+def test_the_kind_of_injection(client: Path, labels: dict[str, str], injection: str | None) -> None:
+    """As its label has it; the first one has none."""
+    ours = {f"io.gpufleet.nvidia.{name}": value for name, value in labels.items()}
+    listed = {"id": "a1", "name": "trainer", "status": "exited", "labels": ours}
+    client.write_text(f"#!/bin/sh\necho '{json.dumps(listed)}'\n")
+    (container,) = module.look(SOCKET)["containers"]
+    assert container["injection"] == injection
+
+
+def test_the_labels_that_tell_are_asked_for(client: Path) -> None:
+    client.write_text('#!/bin/sh\necho "$@" >>"$0.log"\n')
+    module.look(SOCKET)
+    asked = client.with_name("docker.log").read_text()
+    for name in ("gpus", "injection", "kind", "sharing"):
+        assert f'Label "io.gpufleet.nvidia.{name}"' in asked
 
 
 def test_what_docker_says_is_passed_on(client: Path) -> None:

@@ -117,9 +117,19 @@ def test_usage(on_machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     found = pickle.loads(on_machine("zoo5", USAGE, str(tmp_path / "leases")))
     assert found.containers == (
-        ContainerUsage("exporter", "b2", "exited", (A, E), (), "shared", None, False),
         ContainerUsage(
-            "trainer", "a1", "running", (A, "GPU-gone"), ("GPU-gone",), "exclusive", None, False
+            "exporter", "b2", "exited", (A, E), (), "driver_volume", "shared", None, False
+        ),
+        ContainerUsage(
+            "trainer",
+            "a1",
+            "running",
+            (A, "GPU-gone"),
+            ("GPU-gone",),
+            "driver_volume",
+            "exclusive",
+            None,
+            False,
         ),
     )
     train = "/usr/local/bin/train --epochs 90"
