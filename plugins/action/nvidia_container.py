@@ -21,8 +21,6 @@ try:
     # Since ansible-core 2.19: what its own actions package, service and gather_facts use.
     from ansible.executor.module_common import _apply_action_arg_defaults
 except ImportError:
-    from ansible.executor.module_common import get_action_args_with_defaults
-
     _apply_action_arg_defaults = None
 
 PLAN = "gpufleet.nvidia.nvidia_container"
@@ -124,6 +122,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         if _apply_action_arg_defaults is not None:
             found = _apply_action_arg_defaults(CONTAINER, task, given, self._templar)
         else:
+            from ansible.executor.module_common import get_action_args_with_defaults
+
             groups = task._parent._play._action_groups
             found = get_action_args_with_defaults(
                 CONTAINER, given, task.module_defaults, self._templar, action_groups=groups

@@ -22,11 +22,12 @@ FORMATS: Mapping[str, int] = {
 says them in its own manifest."""
 
 
-def unknown(written: Mapping[str, int], known: Mapping[str, int] = FORMATS) -> tuple[str, ...]:
-    """Return what in ``written`` is newer than ``known``, such as ``lease: format 2, not 1``.
+def unknown(written: Mapping[str, int], known: Mapping[str, int] | None = None) -> tuple[str, ...]:
+    """Return what in ``written`` is newer than ``known``, by default ``FORMATS``, such as ``lease: format 2, not 1``.
 
     What ``known`` does not have at all is newer too.
     """
+    known = FORMATS if known is None else known
     return tuple(
         f"{name}: format {number}, not {known.get(name, 'any')}"
         for name, number in sorted(written.items())

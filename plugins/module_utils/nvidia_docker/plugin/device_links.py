@@ -25,5 +25,5 @@ def main(argv: list[str]) -> int:
         sys.stderr.write(f"Error: can't make links in /dev/char: {error.strerror}\n")
         return 1
     for node in made:
-        print(f"{node} is linked in /dev/char")
+        sys.stdout.write(f"{node} is linked in /dev/char\n")
     return 0

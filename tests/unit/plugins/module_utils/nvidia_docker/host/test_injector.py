@@ -80,12 +80,12 @@ class Machine:
         return EngineInfo(self.version, self.runtimes, self.directories, self.default)
 
     def require_volume_driver(self, name: str) -> None:
-        if self.volume_driver:
-            raise self.volume_driver
+        if self.volume_driver is not None:
+            raise self.volume_driver  # pylint: disable=raising-bad-type
 
     def find(self, host: Host, *_others: object) -> CdiDevices:
-        if self.specification:
-            raise self.specification
+        if self.specification is not None:
+            raise self.specification  # pylint: disable=raising-bad-type
         return CDI_DEVICES
 
     def plan(
