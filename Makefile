@@ -22,7 +22,7 @@ test: ## Run all tests: unit, docker clients, conformance, faults, fuzz, report,
 	@tests/tools/test.sh
 
 test-full: ## Run all tests in full: 100,000 hostile requests, Debian's real driver packages, oldest and newest ansible-core
-	@GPUFLEET_FUZZ=100000 GPUFLEET_ARGUMENTS=1000 tests/tools/test.sh unit docker_clients conformance faults fuzz report docs artifact lint sanity molecule integration example driver_packages cores
+	@GPUFLEET_FUZZ=100000 GPUFLEET_ARGUMENTS=1000 GPUFLEET_MATRIX=full tests/tools/test.sh unit docker_clients conformance faults fuzz report docs artifact lint sanity molecule integration example driver_packages cores
 
 test-unit: ## Run the unit tests
 	@tests/tools/test.sh unit

@@ -39,11 +39,14 @@ def _run(command: list[str], *, ok: bool, timeout: int = 300, **more: Any):
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "suites(*names): the Debian releases of the hosts to run on")
+    config.addinivalue_line(
+        "markers",
+        "suites(*names): hosts to run on: Debian releases, or toolkit for toolkit_hosts.py",
+    )
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--suite", help="run only what belongs to the host of this Debian release")
+    parser.addoption("--suite", help="run only what belongs to this host")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

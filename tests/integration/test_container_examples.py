@@ -22,6 +22,8 @@ import yaml
 from ansible_collections.gpufleet.nvidia.tests.integration import recorded_play
 from ansible_collections.gpufleet.nvidia.tests.integration.recorded_play import Recording
 
+pytestmark = pytest.mark.suites("trixie")
+
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / ".build" / "demo"
 PAGE = ROOT / "docs" / "containers.md"

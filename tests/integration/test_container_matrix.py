@@ -23,6 +23,8 @@ import toolkit_hosts
 from container_cells import CDI, DRIVER_VOLUME, KINDS, ROWS, RUNTIME, Row
 from toolkit_hosts import ON_HOST, SUITES, Host
 
+pytestmark = pytest.mark.suites("toolkit")
+
 IMAGE = "gpufleet/cuda:8.0"
 WANTED = os.environ.get("GPUFLEET_MATRIX", "")
 KINDS_OF = {"bookworm": tuple(kind for kind in KINDS if kind != CDI), "trixie": KINDS}

@@ -13,6 +13,8 @@ import pytest
 
 from .conftest import HOST, ROOT
 
+pytestmark = pytest.mark.suites("trixie")
+
 MACHINES = ROOT / "roles/simulated_gpu/files/machines"
 REPLAY = """mkdir -p /root/gpu-test/bin && cat >/root/gpu-test/answer
 printf '#!/bin/sh\\ncat /root/gpu-test/answer\\n' >/root/gpu-test/bin/nvidia-smi

@@ -22,6 +22,8 @@ from typing import Any
 import pytest
 from toolkit_hosts import Host
 
+pytestmark = pytest.mark.suites("toolkit")
+
 IMAGE = "gpufleet/cuda:8.0"
 DENIED = "Operation not permitted"
 NO_DRIVER = "No such device or address"

@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 from toolkit_hosts import ROOT, Host
 
+pytestmark = pytest.mark.suites("toolkit")
+
 OLD = "gpufleet/cuda:8.0"
 """On the hosts, and served by their driver."""
 REGISTRY = "127.0.0.1:5000"

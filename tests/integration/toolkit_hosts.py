@@ -35,7 +35,7 @@ class Host:
 
     @property
     def container(self) -> str:
-        return f"{PREFIX}-{self.suite}"
+        return f"{PREFIX}-toolkit-{self.suite}"
 
     def run(self, line: str, ok: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a shell line on the host."""

@@ -4,9 +4,11 @@
 #
 # test.sh [PART...]: runs these parts of the tests, all but driver_packages and cores by default; a wrong name lists
 # them. The last line is "N passed, N failed"; what was recorded counts one by one, any other part that is no pytest
-# as one. integration is two parts, one for each host: integration-bookworm and integration-trixie. RECORDINGS: the
-# folder that conformance replays. GPUFLEET_FUZZ: so many hostile requests, 5000 by default.
+# as one. integration is three parts: integration-bookworm and integration-trixie on a demo each, integration-toolkit on
+# two hosts with stand-ins for NVIDIA's toolkit. RECORDINGS: the folder that conformance replays. GPUFLEET_FUZZ: so many
+# hostile requests, 5000 by default.
 # GPUFLEET_ARGUMENTS: so many command lines for each docker client, 100 by default.
+# GPUFLEET_MATRIX=full: each case of nvidia_container with each kind of injection on each host.
 set -euo pipefail
 . "$(dirname "$0")/steps.sh"
 parts="unit docker_clients conformance faults fuzz report docs artifact lint sanity molecule integration example"
@@ -73,10 +75,15 @@ demo() {
   "$root/tests/demo/demo.sh"
 }
 
-# integration SUITE: a demo on a host of this Debian release, and what is tested on it. A host that was up before
-# stays up.
+# integration SUITE: a demo on a host of this Debian release, and what is tested on it; toolkit: what makes its own
+# hosts. A host that was up before stays up.
 integration() {
   local mine=yes
+  if [ "$1" = toolkit ]; then
+    images
+    suite integration --suite toolkit
+    return
+  fi
   export GPUFLEET_DEMO=$demo_host-$1
   ! docker container inspect "$GPUFLEET_DEMO" >/dev/null 2>&1 || mine=
   part "demo on $1" demo "$1"
@@ -149,8 +156,8 @@ for name in "$@"; do
     unit | docker_clients | conformance | faults | fuzz | report | docs | artifact | lint | sanity | driver_packages)
       here+=("$name")
       ;;
-    integration) hosts+=(integration-bookworm integration-trixie) ;;
-    molecule | example | integration-bookworm | integration-trixie) hosts+=("$name") ;;
+    integration) hosts+=(integration-bookworm integration-trixie integration-toolkit) ;;
+    molecule | example | integration-bookworm | integration-trixie | integration-toolkit) hosts+=("$name") ;;
     cores) cores=yes ;;
     *) die "usage: test.sh [PART...], of: $parts driver_packages cores" ;;
   esac

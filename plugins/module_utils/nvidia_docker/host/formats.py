@@ -23,7 +23,9 @@ says them in its own manifest."""
 
 
 def unknown(written: Mapping[str, int], known: Mapping[str, int] | None = None) -> tuple[str, ...]:
-    """Return what in ``written`` is newer than ``known``, by default ``FORMATS``, such as ``lease: format 2, not 1``.
+    """Return what in ``written`` is newer than ``known``, by default ``FORMATS``.
+
+    Each is a short text: ``lease: format 2, not 1``.
 
     What ``known`` does not have at all is newer too.
     """
