@@ -16,14 +16,17 @@ _TWINS = ("/i386-linux-gnu/", "/lib32/")
 """In the paths of 32-bit libraries in containers."""
 
 
-def served(edits: Iterable[Edits]) -> frozenset[DriverCapability] | None:
+def served(
+    edits: Iterable[Edits], linked: Iterable[str] = ()
+) -> frozenset[DriverCapability] | None:
     """Return what the driver files and device nodes in these edits are for.
 
-    ``None`` if they name no driver file one by one, as of a whole directory: nothing tells then.
+    ``linked``: names of driver files in directories of links that they mount. ``None`` if no driver
+    file has a name in either, as in a mount of a whole directory: nothing tells then.
     """
     every = list(edits)
     paths = [mount.container_path for one in every for mount in one.mounts]
-    names = (posixpath.basename(path) for path in paths)
+    names = [*(posixpath.basename(path) for path in paths), *linked]
     entries = [ENTRIES.get(library_name(name) or name) for name in names]
     found = {entry.capability for entry in entries if entry is not None}
     if not found:

@@ -5,13 +5,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..cdi_spec import Edits, Spec, SpecDevice
 from ..cdi_versions import InstalledEngine
 from ..container_plan import index_of
+from ..driver_mounts import link_directories
 from ..errors import CdiError, NotInstalled
 from ..model import Host
 from ..selection import Selected
@@ -36,6 +39,17 @@ class CdiDevices:
         """Their device nodes, as the container sees them."""
         paths = (node.path for one in self.edits for node in one.nodes)
         return tuple(dict.fromkeys(paths))
+
+    def linked(self, root: Path = Path("/")) -> tuple[str, ...]:
+        """Return the names of driver files in the directories of links that they mount."""
+        places = link_directories(os.uname().machine)
+        mounts = (mount for one in self.edits for mount in one.mounts)
+        folders = {mount.host_path for mount in mounts if mount.container_path in places}
+        names: set[str] = set()
+        for folder in folders:
+            with suppress(OSError):
+                names.update(os.listdir(root / folder.lstrip("/")))
+        return tuple(sorted(names))
 
     def groups(self, root: Path = Path("/")) -> tuple[int, ...]:
         """Return the groups that a user other than root needs; Docker adds none by itself."""

@@ -156,7 +156,7 @@ class Injector:
                 '{"features": {"cdi": true}} in daemon.json and restarts Docker'
             )
         found = cdi_devices.find(self._host, devices, self._info.cdi_directories, engine)
-        served = cdi_capabilities.served(found.edits)
+        served = cdi_capabilities.served(found.edits, found.linked())
         lacking = wanted.demanded - served if served is not None else frozenset()
         if lacking:
             raise CdiError(

@@ -32,6 +32,15 @@ SERVED = [
 ]
 
 
+def test_links_count_as_files() -> None:
+    edits = Edits(
+        mounts=(BindMount("/links", "/usr/lib64/tls"),), nodes=(Node("/dev/nvidia-modeset"),)
+    )
+    found = served([edits], ["libGLX_nvidia.so.0", "libcuda.so.1"])
+    assert found is not None
+    assert ",".join(words(found)) == "compute,display,graphics"
+
+
 @pytest.mark.parametrize(("mounts", "nodes", "expected"), SERVED)
 def test_what_a_specification_serves(mounts, nodes, expected) -> None:
     edits = Edits(
