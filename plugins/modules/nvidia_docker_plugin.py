@@ -159,7 +159,13 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.nvidia_docker.errors import NvidiaDockerError
-from ..module_utils.nvidia_docker.host import installation, programs, release, service
+from ..module_utils.nvidia_docker.host import (
+    device_links,
+    installation,
+    programs,
+    release,
+    service,
+)
 from ..module_utils.nvidia_docker.host.layout import SOCKETS
 from ..module_utils.nvidia_docker.host.owned_file import TextFile
 
@@ -323,6 +329,7 @@ def absent(module: AnsibleModule, layout: programs.Layout) -> dict[str, Any]:
         if with_user:
             service.remove_user()
         programs.remove(layout)
+        device_links.remove()
     return {
         "changed": bool(removed),
         "removed": removed,

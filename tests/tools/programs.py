@@ -23,6 +23,7 @@ from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.erro
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host import (  # noqa: E402
     cdi_store,
     cdi_units,
+    device_links,
     installation,
     programs,
     release,
@@ -114,6 +115,8 @@ def uninstall() -> None:
     if units and not where.staged:
         _remove_specification()
     programs.remove(where)
+    if not where.staged:
+        device_links.remove()
 
 
 def _remove_specification() -> None:

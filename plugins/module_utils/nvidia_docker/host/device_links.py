@@ -12,11 +12,14 @@ NVIDIA's kernel modules tell udev nothing of their devices.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from .device_nodes import DeviceNodes
 
+_OURS = re.compile(r"\.\./nvidia[a-z0-9/-]*")
 _NODES = ("nvidia[0-9]*", "nvidiactl", "nvidia-modeset", "nvidia-uvm*", "nvidia-caps/nvidia-cap*")
 
 
@@ -33,12 +36,39 @@ def make(root: Path = Path("/")) -> tuple[str, ...]:
         link = folder / f"{os.major(number)}:{os.minor(number)}"
         if _number(link) == number:
             continue
-        folder.mkdir(mode=0o755, exist_ok=True)
+        _make_folder(folder)
         beside = link.with_name(f".{link.name}.{os.getpid()}")
         beside.symlink_to(Path("..") / node.relative_to(root / "dev"))
         os.replace(beside, link)
         made.append(f"/{node.relative_to(root)}")
     return tuple(made)
+
+
+def remove(root: Path = Path("/")) -> tuple[str, ...]:
+    """Remove links that ``make()`` may have made, and the folder if nothing else is in it.
+
+    Return their paths, sorted. Raises OSError, as without the right to write there.
+    """
+    folder = root / "dev/char"
+    found = [link for link in sorted(folder.glob("*:*")) if _OURS.fullmatch(_target(link))]
+    for link in found:
+        link.unlink()
+    # Where udev runs others have links there too.
+    with suppress(OSError):
+        if found:
+            folder.rmdir()
+    return tuple(f"/{link.relative_to(root)}" for link in found)
+
+
+def _make_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        folder.mkdir(exist_ok=True)
+        # Whatever the umask of this process is.
+        folder.chmod(0o755)
+
+
+def _target(link: Path) -> str:
+    return os.readlink(link) if link.is_symlink() else ""
 
 
 def _nodes(root: Path) -> Iterator[Path]:

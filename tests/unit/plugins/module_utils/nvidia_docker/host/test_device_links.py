@@ -50,6 +50,31 @@ def test_a_link_of_another_device_is_replaced(root: Path) -> None:
     assert links(root) == {"1:3": "../nvidia0", "1:5": "/dev/zero"}
 
 
+def test_what_was_made_is_removed(root: Path) -> None:
+    """The links of others stay, and the folder with them."""
+    node(root, "nvidia0")
+    device_links.make(root)
+    (root / "dev/char/1:5").symlink_to("/dev/nvidiactl")
+    assert device_links.remove(root) == ("/dev/char/1:3",)
+    assert links(root) == {"1:5": "/dev/nvidiactl"}
+    (root / "dev/char/1:5").unlink()
+    assert device_links.remove(root) == ()
+    assert (root / "dev/char").is_dir()
+    device_links.make(root)
+    device_links.remove(root)
+    assert not (root / "dev/char").exists()
+
+
+def test_the_folder_is_everybody_s_to_look_at(root: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        node(root, "nvidia0")
+        device_links.make(root)
+    finally:
+        os.umask(before)
+    assert (root / "dev/char").stat().st_mode & 0o777 == 0o755
+
+
 def test_what_is_not_the_driver_s_is_left_alone(root: Path) -> None:
     """A file, a node of another major number, other names; without driver there is no directory."""
     (root / "dev/nvidia1").touch()
