@@ -7,6 +7,7 @@ device nodes, volume and labels by hand: on the demo's host, docker connection, 
 
 from __future__ import annotations
 
+import os
 import re
 import resource
 import statistics
@@ -19,7 +20,7 @@ from ansible_collections.gpufleet.nvidia.tests.bench.measure import Figure
 from ansible_collections.gpufleet.nvidia.tests.integration import recorded_play
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDER = ROOT / ".build" / "demo"
+FOLDER = ROOT / ".build" / "demo" / os.environ.get("GPUFLEET_DEMO", "gpufleet-demo")
 NAME = "gpufleet-bench"
 RUNS, WARM_UP = 15, 2
 OURS = "gpufleet.nvidia.nvidia_container"

@@ -24,7 +24,9 @@ QUIET = 0.5
 SUBJECTS = {
     "cdi": "CDI specification",
     "cli": "The command nvidia-docker",
+    "container": "nvidia_container",
     "driver_volume": "Driver volume",
+    "facts": "nvidia_facts",
     "rest": "REST API",
 }
 """Headings; a subject that is not here has its name."""

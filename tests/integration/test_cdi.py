@@ -203,7 +203,7 @@ def test_it_is_there_before_docker_starts(on_host) -> None:
 @pytest.mark.usefixtures("role")
 def test_make_install_gives_the_units_of_the_role(on_controller, on_host, tmp_path) -> None:
     """One source for both ways of installing; and they work as the page says."""
-    on_controller(f"env -u MAKEFLAGS make -C ../.. install PREFIX=/usr/local DESTDIR={tmp_path}")
+    on_controller(f"env -u MAKEFLAGS make -C ../../.. install PREFIX=/usr/local DESTDIR={tmp_path}")
     units = list((tmp_path / "etc/systemd/system").glob("nvidia-docker-cdi*"))
     assert len(units) == 4
     for unit in units:

@@ -12,14 +12,14 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.gpufleet.nvidia.tests.integration import recorded_play
 from ansible_collections.gpufleet.nvidia.tests.integration.recorded_play import Recorded, Recording
 
-FOLDER = Path(__file__).resolve().parents[2] / ".build" / "demo"
+from .conftest import FOLDER
+
 OURS = "gpufleet.nvidia.nvidia_container"
 PLAIN = "community.docker.docker_container"
 SOCKET = "unix:///run/docker.sock"

@@ -22,10 +22,11 @@ import yaml
 from ansible_collections.gpufleet.nvidia.tests.integration import recorded_play
 from ansible_collections.gpufleet.nvidia.tests.integration.recorded_play import Recording
 
+from .conftest import FOLDER
+
 pytestmark = pytest.mark.suites("trixie")
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDER = ROOT / ".build" / "demo"
 PAGE = ROOT / "docs" / "containers.md"
 MACHINES = ROOT / "roles" / "simulated_gpu" / "files" / "machines"
 EXAMPLE = re.compile(r"<!-- example: (\w+) -->\n```yaml\n(.*?)```", re.DOTALL)

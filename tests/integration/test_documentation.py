@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.suites("trixie")
+
 ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(r"<!-- run on: (\w+) -->\n```sh\n(.*?)```", re.DOTALL)
 

@@ -14,10 +14,8 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.suites("trixie")
-
 ROOT = Path(__file__).resolve().parents[2]
-PARTS = ("galaxy.yml", "meta", "playbooks", "plugins", "roles")
+PARTS = ("LICENSES", "galaxy.yml", "meta", "playbooks", "plugins", "roles")
 VERSION = re.compile(r'__version__ = "(.*)"')
 NEWER = "99.1"
 CONTAINER = "docker inspect --format '{{.Id}} {{.State.Pid}} {{.State.StartedAt}}' training"

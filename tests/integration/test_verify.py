@@ -15,8 +15,6 @@ import pytest
 
 from .conftest import FOLDER, HOST, ROOT
 
-pytestmark = pytest.mark.suites("trixie")
-
 MACHINES = ROOT / "roles/simulated_gpu/files/machines"
 ZOO = MACHINES / "zoo5.json"
 VOLUME = "/var/lib/nvidia-docker/volumes/nvidia_driver/375.26"
