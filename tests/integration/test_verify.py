@@ -154,7 +154,10 @@ def updated(examine: Examine, load) -> list[Findings]:
     load({**machine, "module_version": "367.57"})
     mismatch = examine(False)[0][HOST]
     load({"driver": machine["driver"], "cuda": machine["cuda"], "gpus": []})
-    return [mismatch, examine(False)[0][HOST]]
+    unusable = examine(False)[0][HOST]
+    # So that containers can be started again.
+    load(machine)
+    return [mismatch, unusable]
 
 
 def test_a_driver_that_was_updated_under_a_loaded_module(updated: list[Findings]) -> None:
@@ -194,6 +197,7 @@ def sick(examine: Examine, on_host, on_controller, tmp_path_factory) -> tuple[Fi
 
 
 NOTEBOOK = """
+set -e
 cp /etc/docker/daemon.json /root/daemon.json
 python3 - <<'END'
 import json

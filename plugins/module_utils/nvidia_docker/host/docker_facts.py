@@ -69,7 +69,9 @@ def _at_risk(asked: _Asked, root: Path, nodes: tuple[DeviceNode, ...]) -> Iterat
             continue
         named = _named(container, nodes)
         known = _known_to_systemd(root, str(listed.get("Id"))) if named else None
-        lost = known is not None and any(f"{one.major}:{one.minor}" not in known for one in named)
+        # A node that is not there any more has no number to look for.
+        numbers = {f"{one.major}:{one.minor}" for one in named if one.state == "present"}
+        lost = known is not None and not numbers <= known
         if lost or (not named and _by_hook(container)):
             yield (_text(container.get("Name")) or "").lstrip("/")
 

@@ -170,6 +170,23 @@ def test_device_nodes_that_systemd_was_not_told_of(allowed, risk, tmp_path: Path
     assert told.containers_at_risk == (("some",) if risk else ())
 
 
+def test_a_device_node_that_is_gone_is_not_lost_by_a_reload(tmp_path: Path) -> None:
+    """It has another finding."""
+    folder = tmp_path / "run/systemd/transient/docker-a1.scope.d"
+    folder.mkdir(parents=True)
+    (folder / "50-DeviceAllow.conf").write_text("DeviceAllow=\n")
+    answers = {
+        "/info": ok(INFO),
+        "/containers/json": ok([{"Id": "a1"}]),
+        "/containers/a1/json": ok(container(Devices=[NODE])),
+    }
+    gone = tuple(DeviceNode(node.path, "missing") for node in NODES)
+    with engine(tmp_path, answers):
+        told = docker_facts.read(tmp_path, gone)
+    assert told is not None
+    assert told.containers_at_risk == ()
+
+
 def test_an_engine_that_falls_silent_is_told_so_far(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(docker_facts, "_PATIENCE_S", 0.5)
     path = tmp_path / "run/docker.sock"
