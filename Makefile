@@ -18,10 +18,10 @@ demo-shell: ## A shell on the host of the demo
 demo-clean: ## Remove everything that the demo made
 	@tests/demo/clean.sh
 
-test: ## Run all tests: unit, docker clients, conformance, faults, fuzz, report, docs, artifact, lint, sanity, molecule, integration, example
+test: ## Run all tests: unit, docker clients, conformance, faults, fuzz, report, docs, artifact, lint, sanity, molecule, integration
 	@tests/tools/test.sh
 
-test-full: ## Run all tests in full: 100,000 hostile requests, Debian's real driver packages, oldest and newest ansible-core
+test-full: ## Run all tests in full: 100,000 hostile requests, a user's project, Debian's real driver packages, oldest and newest ansible-core
 	@GPUFLEET_FUZZ=100000 GPUFLEET_ARGUMENTS=1000 GPUFLEET_MATRIX=full tests/tools/test.sh unit docker_clients conformance faults fuzz report docs artifact lint sanity molecule integration example driver_packages cores
 
 test-unit: ## Run the unit tests
@@ -63,7 +63,7 @@ test-molecule: ## Run molecule on a Debian 12 and a Debian 13 host
 test-integration: ## Run the demo and the tests on its host, for Debian 12 and 13
 	@tests/tools/test.sh integration
 
-test-example: ## Test docs/examples/tested-playbook as its user does, with the built collection
+test-example: ## Test docs/examples/tested-playbook as its user does, with the built collection (not part of test)
 	@tests/tools/test.sh example
 
 test-drivers: ## Test discovery on Debian's real driver packages (not part of test)

@@ -114,7 +114,7 @@ def test_a_restart_of_the_host_brings_everything_back(host, on_host, facts) -> N
     assert on_host("curl -sf localhost:3476/docker/cli").stdout
 
 
-MACHINES = ["single", "newdriver", "a100_mig", "zoo5-lostgpu"]
+MACHINES = ["a100_mig", "zoo5-lostgpu"]
 
 
 @pytest.mark.parametrize("name", MACHINES)

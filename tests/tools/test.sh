@@ -2,7 +2,7 @@
 # Copyright (c) 2026 the gpufleet.nvidia authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# test.sh [PART...]: runs these parts of the tests, all but driver_packages and cores by default; a wrong name lists
+# test.sh [PART...]: runs these parts of the tests, all but example, driver_packages and cores by default; a wrong name lists
 # them. The last line is "N passed, N failed"; what was recorded counts one by one, any other part that is no pytest
 # as one. integration is three parts: integration-bookworm and integration-trixie on a demo each, integration-toolkit on
 # two hosts with stand-ins for NVIDIA's toolkit. RECORDINGS: the folder that conformance replays. GPUFLEET_FUZZ: so many
@@ -11,7 +11,7 @@
 # GPUFLEET_MATRIX=full: each case of nvidia_container with each kind of injection on each host.
 set -euo pipefail
 . "$(dirname "$0")/steps.sh"
-parts="unit docker_clients conformance faults fuzz report docs artifact lint sanity molecule integration example"
+parts="unit docker_clients conformance faults fuzz report docs artifact lint sanity molecule integration"
 # shellcheck disable=SC2086  # one word per part
 [ $# -gt 0 ] || set -- $parts
 passed=0 failed=0
@@ -159,7 +159,7 @@ for name in "$@"; do
     integration) hosts+=(integration-bookworm integration-trixie integration-toolkit) ;;
     molecule | example | integration-bookworm | integration-trixie | integration-toolkit) hosts+=("$name") ;;
     cores) cores=yes ;;
-    *) die "usage: test.sh [PART...], of: $parts driver_packages cores" ;;
+    *) die "usage: test.sh [PART...], of: $parts example driver_packages cores" ;;
   esac
 done
 case " $* " in *" fuzz "*) "$root/tests/hosts/nginx.sh" ;; esac
