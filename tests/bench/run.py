@@ -60,7 +60,7 @@ def main() -> None:
         "cores": os.cpu_count(),
         "architecture": platform.machine(),
         "load": os.getloadavg()[0],
-        "kernel": platform.release(),
+        "kernel": platform.release().partition("-")[0],
         "python": platform.python_version(),
         "file_system": file_system(build),
     }
