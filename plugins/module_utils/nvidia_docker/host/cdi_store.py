@@ -58,6 +58,11 @@ def load(path: Path) -> Spec:
         from .. import cdi_yaml
 
         return read(cdi_yaml.read(text))
+    except FileNotFoundError:
+        raise CdiError(
+            f"there is no CDI specification {path}: apply role gpufleet.nvidia.nvidia_cdi, or make "
+            "it with the module of this name"
+        ) from None
     except OSError as error:
         raise CdiError(f"can't read {path}: {os.strerror(error.errno or 0)}") from None
     except UnicodeDecodeError:

@@ -94,7 +94,7 @@ WRONG = [
     ({"state": "gone"}, "value of state must be one of: present, absent, verified, "),
     ({"kind": "gpu"}, "'gpu' is no kind of CDI devices"),
     ({"units": {"nvidia-docker-cdi.service": ""}}, "units: give the text of nvidia-docker-cdi.s"),
-    ({"state": "verified"}, "can't read"),
+    ({"state": "verified"}, "there is no CDI specification"),
     ({"state": "verified", "path": "/dev/null"}, "its name must end in .json or .yaml"),
 ]
 

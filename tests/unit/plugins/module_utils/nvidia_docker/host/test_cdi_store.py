@@ -208,7 +208,7 @@ LOADED = [
     ("x.json", "{", "is no CDI specification that engines read: it is no JSON"),
     ("x.yaml", "a: |\n", "line 1"),
     ("x.json", "\udcff", "it is not UTF-8"),
-    ("x.json", None, "can't read .*: No such file or directory"),
+    ("x.json", None, "there is no CDI specification .*x.json: apply role"),
 ]
 
 
