@@ -49,6 +49,18 @@ class Recording:
         return self.of(play)[-1].result
 
 
+def play(name: str, tasks: object, **more: Any) -> dict[str, Any]:
+    """Return a play on the hosts of group gpus that goes on when a task fails."""
+    return {
+        "name": name,
+        "hosts": "gpus",
+        "gather_facts": False,
+        "ignore_errors": True,
+        "tasks": tasks,
+        **more,
+    }
+
+
 def run(folder: Path, plays: Sequence[object], *flags: str) -> Recording:
     """Run plays on the inventory in ``folder``, with the checkout's ansible.cfg.
 

@@ -16,7 +16,11 @@ from typing import Any
 
 import pytest
 from ansible_collections.gpufleet.nvidia.tests.integration import recorded_play
-from ansible_collections.gpufleet.nvidia.tests.integration.recorded_play import Recorded, Recording
+from ansible_collections.gpufleet.nvidia.tests.integration.recorded_play import (
+    Recorded,
+    Recording,
+    play,
+)
 
 from .conftest import FOLDER
 
@@ -63,17 +67,6 @@ def options(module: str, way: str) -> dict[str, Any]:
         "command": "sleep infinity",
     }
     return {**given, "gpus": [1]} if module == OURS else given
-
-
-def play(name: str, tasks: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
-    return {
-        "name": name,
-        "hosts": "gpus",
-        "gather_facts": False,
-        "ignore_errors": True,
-        "tasks": tasks,
-        **more,
-    }
 
 
 def plays() -> Iterator[dict[str, Any]]:

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.gpufleet.nvidia.tests.integration import recorded_play
-from ansible_collections.gpufleet.nvidia.tests.integration.recorded_play import Recording
+from ansible_collections.gpufleet.nvidia.tests.integration.recorded_play import Recording, play
 
 from .conftest import FOLDER
 
@@ -113,16 +113,6 @@ DIFFERENCES: dict[str, list[str]] = {
     "beside, change 1": [f"{GPUS[0]} removed"],
     "exporter, change 0": ["sharing shared -> named"],
 }
-
-
-def play(name: str, tasks: object) -> dict[str, Any]:
-    return {
-        "name": name,
-        "hosts": "gpus",
-        "gather_facts": False,
-        "ignore_errors": True,
-        "tasks": tasks,
-    }
 
 
 def plays() -> Iterator[dict[str, Any]]:
