@@ -163,10 +163,11 @@ from ..module_utils.nvidia_docker.host import (
     device_links,
     installation,
     programs,
+    programs_state,
     release,
     service,
 )
-from ..module_utils.nvidia_docker.host.layout import SOCKETS
+from ..module_utils.nvidia_docker.host.layout import SOCKETS, UNITS, Layout
 from ..module_utils.nvidia_docker.host.owned_file import TextFile
 
 ARGUMENTS: dict[str, Any] = {
@@ -187,13 +188,13 @@ def interpreter() -> str:
     return SYSTEM_PYTHON if os.path.realpath(SYSTEM_PYTHON) == real else real
 
 
-def present(module: AnsibleModule, layout: programs.Layout) -> dict[str, Any]:
+def present(module: AnsibleModule, layout: Layout) -> dict[str, Any]:
     """Return the module's result; ``needs_archive`` asks the action plugin for the archive."""
     options = module.params
-    target = programs.wanted(
+    target = programs_state.wanted(
         layout, options["_release"], options["_version"], interpreter(), options["units"]
     )
-    before = programs.look(layout, target)
+    before = programs_state.look(layout, target)
     running = service.ask(layout)
     if options["units"] is not None and running is None:
         module.fail_json(msg="this host is not run by systemd, which the units of the plugin need")
@@ -202,7 +203,7 @@ def present(module: AnsibleModule, layout: programs.Layout) -> dict[str, Any]:
     changed = before != target
     if changed and not module.check_mode:
         archive = options["_archive"]
-        if archive is None and programs.problem(layout, target) is not None:
+        if archive is None and programs_state.problem(layout, target) is not None:
             return {"changed": False, "needs_archive": True}
         files = release.unpack(Path(archive), target.release) if archive else None
         programs.install(layout, target, files, running.release if running else None)
@@ -215,10 +216,10 @@ def present(module: AnsibleModule, layout: programs.Layout) -> dict[str, Any]:
     }
 
 
-def previous(module: AnsibleModule, layout: programs.Layout) -> dict[str, Any]:
+def previous(module: AnsibleModule, layout: Layout) -> dict[str, Any]:
     """Return the module's result after going back."""
-    target = programs.previous(layout)
-    before = programs.look_at(layout, target)
+    target = programs_state.previous(layout)
+    before = programs_state.look_at(layout, target)
     running = service.ask(layout)
     changed = before != target
     if changed and not module.check_mode:
@@ -231,7 +232,7 @@ def previous(module: AnsibleModule, layout: programs.Layout) -> dict[str, Any]:
 
 
 def described(
-    before: programs.State, target: programs.State, running: service.Service | None
+    before: programs_state.State, target: programs_state.State, running: service.Service | None
 ) -> dict[str, Any]:
     """Return what the result says of every installed release."""
     return {
@@ -245,7 +246,7 @@ def described(
 
 
 def must_restart(
-    before: programs.State, target: programs.State, running: service.Service | None
+    before: programs_state.State, target: programs_state.State, running: service.Service | None
 ) -> bool:
     """Whether the running plugin is not what ``target`` says."""
     if running is None or not running.active or running.needs_reload:
@@ -256,7 +257,7 @@ def must_restart(
 
 
 def sockets_to_restart(
-    before: programs.State, target: programs.State, running: service.Service | None
+    before: programs_state.State, target: programs_state.State, running: service.Service | None
 ) -> tuple[str, ...]:
     """Return the socket units that are not what ``target`` says, all of them if one is not."""
     units = _units(target)
@@ -270,11 +271,11 @@ def sockets_to_restart(
     return SOCKETS
 
 
-def _units(state: programs.State) -> dict[str, TextFile]:
-    return {file.path.name: file for file in state.files if file.path.name in programs.UNITS}
+def _units(state: programs_state.State) -> dict[str, TextFile]:
+    return {file.path.name: file for file in state.files if file.path.name in UNITS}
 
 
-def difference(before: programs.State, after: programs.State) -> list[dict[str, str]]:
+def difference(before: programs_state.State, after: programs_state.State) -> list[dict[str, str]]:
     """Return the differences for ``--diff``: the release, then each file."""
     parts = [
         {
@@ -307,7 +308,7 @@ def difference(before: programs.State, after: programs.State) -> list[dict[str, 
     return [part for part in parts if part["before"] != part["after"]]
 
 
-def summary(state: programs.State) -> str:
+def summary(state: programs_state.State) -> str:
     """Return a line per property that is known."""
     lines = {
         "release": state.release,
@@ -319,7 +320,7 @@ def summary(state: programs.State) -> str:
     return "".join(known + [f"{file.path}: mode {file.mode:04o}\n" for file in state.files])
 
 
-def absent(module: AnsibleModule, layout: programs.Layout) -> dict[str, Any]:
+def absent(module: AnsibleModule, layout: Layout) -> dict[str, Any]:
     """Return the module's result."""
     running = service.ask(layout)
     removed = [str(path) for path in programs.ours(layout)]
@@ -348,7 +349,7 @@ def main() -> None:
         )
     if os.geteuid() != 0:
         module.fail_json(msg="only root can install the programs: run this task with become: true")
-    layout = programs.Layout()
+    layout = Layout()
     states = {"present": present, "absent": absent, "previous": previous}
     try:
         result = states[module.params["state"]](module, layout)

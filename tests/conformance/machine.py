@@ -31,7 +31,11 @@ sys.path.insert(0, str(CHECKOUT / ".dev"))
 
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host import (
     programs,
+    programs_state,
     release,
+)
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host.layout import (
+    Layout,
 )
 from ansible_collections.gpufleet.nvidia.plugins.plugin_utils.programs import (
     read_files,
@@ -87,8 +91,8 @@ class Base:
         if child == 0:
             os.chroot(self.folder)
             os.chdir("/")
-            layout = programs.Layout()
-            target = programs.wanted(
+            layout = Layout()
+            target = programs_state.wanted(
                 layout, release.digest(files), version, self.interpreter, units=None
             )
             programs.install(layout, target, files)

@@ -26,11 +26,14 @@ from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host
     device_links,
     installation,
     programs,
+    programs_state,
     release,
     service,
 )
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host.layout import (  # noqa: E402
     CDI_UNITS,
+    UNITS,
+    Layout,
 )
 from ansible_collections.gpufleet.nvidia.plugins.plugin_utils import (  # noqa: E402
     programs as packed,
@@ -41,7 +44,7 @@ TEMPLATES = Path("templates", "etc", "systemd", "system")
 PREFIX, DESTDIR, PYTHON = (os.environ[name] for name in ("PREFIX", "DESTDIR", "PYTHON"))
 
 
-def layout() -> programs.Layout:
+def layout() -> Layout:
     """Where the programs go.
 
     Raises NvidiaDockerError for a PREFIX or DESTDIR that no installation can have.
@@ -49,7 +52,7 @@ def layout() -> programs.Layout:
     for name, value in (("PREFIX", PREFIX), ("DESTDIR", DESTDIR or "/")):
         if not value.startswith("/") or ".." in Path(value).parts or not value.isprintable():
             raise NvidiaDockerError(f"{name}={value!r} is no absolute path")
-    return programs.Layout(Path(DESTDIR or "/"), PREFIX.strip("/"), staged=bool(DESTDIR))
+    return Layout(Path(DESTDIR or "/"), PREFIX.strip("/"), staged=bool(DESTDIR))
 
 
 def render(folder: Path) -> None:
@@ -79,7 +82,7 @@ def render(folder: Path) -> None:
         "__nvidia_cdi_arguments": environment.from_string(arguments).render(cdi),
     }
     for role, names, given in (
-        (ROLE, programs.UNITS, variables),
+        (ROLE, UNITS, variables),
         (CDI_ROLE, CDI_UNITS, cdi),
     ):
         for name in names:
@@ -91,8 +94,10 @@ def install(units: Path) -> None:
     """Install the programs and the rendered units; make the plugin's user on this machine."""
     where = layout()
     files = packed.read_files()
-    texts = {name: (units / name).read_text() for name in programs.UNITS}
-    target = programs.wanted(where, release.digest(files), release.version(files), PYTHON, texts)
+    texts = {name: (units / name).read_text() for name in UNITS}
+    target = programs_state.wanted(
+        where, release.digest(files), release.version(files), PYTHON, texts
+    )
     cdi = {name: (units / name).read_text() for name in CDI_UNITS}
     wanted = cdi_units.wanted(where, cdi)
     programs.install(where, target, files)

@@ -19,7 +19,7 @@ from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host
     Link,
     TextFile,
 )
-from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host.programs import (
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host.programs_state import (  # noqa: E501
     State,
 )
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host.service import (

@@ -18,11 +18,14 @@ from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host
     formats,
     owned_file,
     programs,
+    programs_state,
     release,
 )
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host.layout import (
     SHARED,
     SOCKETS,
+    UNITS,
+    Layout,
 )
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host.release import (
     ProgramsError,
@@ -30,7 +33,7 @@ from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host
 
 FORMATS = dict(formats.FORMATS)
 PYTHON = os.path.realpath(sys.executable)
-UNITS = dict.fromkeys(programs.UNITS, "[Service]\n")
+UNIT_TEXTS = dict.fromkeys(UNITS, "[Service]\n")
 
 
 def files_of(version: str) -> dict[str, bytes]:
@@ -58,25 +61,27 @@ def files_of(version: str) -> dict[str, bytes]:
     }
 
 
-def target_of(layout: programs.Layout, version: str) -> programs.State:
-    return programs.wanted(layout, release.digest(files_of(version)), version, PYTHON, UNITS)
+def target_of(layout: Layout, version: str) -> programs_state.State:
+    return programs_state.wanted(
+        layout, release.digest(files_of(version)), version, PYTHON, UNIT_TEXTS
+    )
 
 
-def install(layout: programs.Layout, version: str, in_use: str | None = None) -> programs.State:
+def install(layout: Layout, version: str, in_use: str | None = None) -> programs_state.State:
     target = target_of(layout, version)
     programs.install(layout, target, files_of(version), in_use)
     return target
 
 
-def run(layout: programs.Layout, program: str, *arguments: str) -> str:
+def run(layout: Layout, program: str, *arguments: str) -> str:
     """Output of an installed program."""
     path = layout.root / "usr/local/bin" / program
     return subprocess.run([path, *arguments], stdout=subprocess.PIPE, text=True, check=False).stdout
 
 
 @pytest.fixture
-def layout(tmp_path: Path) -> programs.Layout:
-    return programs.Layout(tmp_path)
+def layout(tmp_path: Path) -> Layout:
+    return Layout(tmp_path)
 
 
 def tree(root: Path) -> dict[str, str]:
@@ -90,12 +95,12 @@ def tree(root: Path) -> dict[str, str]:
     }
 
 
-def test_a_bare_host_gets_the_programs_the_units_and_the_user(layout: programs.Layout) -> None:
+def test_a_bare_host_gets_the_programs_the_units_and_the_user(layout: Layout) -> None:
     """They run, with the arguments as given, and return their exit status."""
     target = target_of(layout, "1")
-    assert programs.look(layout, target) == programs.State("", "", "", None, (), ())
+    assert programs_state.look(layout, target) == programs_state.State("", "", "", None, (), ())
     install(layout, "1")
-    assert programs.look(layout, target) == target
+    assert programs_state.look(layout, target) == target
     assert run(layout, "nvidia-docker", "run", "-it") == "cli 1 run -it\n"
     assert run(layout, "nvidia-docker-plugin", "-l", ":1") == "plugin 1 -l :1\n"
     assert run(layout, "nvidia-docker-volume-maker", "-d", "/v") == "maker 1 -d /v\n"
@@ -114,9 +119,7 @@ def test_a_bare_host_gets_the_programs_the_units_and_the_user(layout: programs.L
     assert layout.root / "etc/fish/completions/nvidia-docker.fish" in pages
 
 
-def test_programs_ignore_the_environment_of_the_user(
-    layout: programs.Layout, tmp_path: Path
-) -> None:
+def test_programs_ignore_the_environment_of_the_user(layout: Layout, tmp_path: Path) -> None:
     """A file named like one of ours, or PYTHONPATH, must not get in."""
     install(layout, "1")
     evil = tmp_path / "evil"
@@ -134,7 +137,7 @@ def test_programs_ignore_the_environment_of_the_user(
     assert output == "cli 1\n"
 
 
-def test_installing_again_changes_nothing(layout: programs.Layout) -> None:
+def test_installing_again_changes_nothing(layout: Layout) -> None:
     """Not even a date."""
     target = install(layout, "1")
     dates = {path: path.lstat().st_mtime_ns for path in layout.root.rglob("*") if path.is_file()}
@@ -142,22 +145,22 @@ def test_installing_again_changes_nothing(layout: programs.Layout) -> None:
     assert dates == {p: p.lstat().st_mtime_ns for p in layout.root.rglob("*") if p.is_file()}
 
 
-def test_one_older_release_is_kept(layout: programs.Layout) -> None:
+def test_one_older_release_is_kept(layout: Layout) -> None:
     """So that programs that still run find their files, and to go back."""
     digests = {version: install(layout, version).release for version in "123"}
     assert {path.name for path in layout.releases.iterdir()} == {digests["2"], digests["3"]}
 
 
-def around_releases(layout: programs.Layout) -> dict[str, str]:
+def around_releases(layout: Layout) -> dict[str, str]:
     """Launchers, links and units."""
     return {name: text for name, text in tree(layout.root).items() if "/lib/nvidia" not in name}
 
 
-def test_going_back_brings_all_that_the_older_release_had(layout: programs.Layout) -> None:
+def test_going_back_brings_all_that_the_older_release_had(layout: Layout) -> None:
     """Launchers and units byte for byte, the CDI specification's too, and no page or program that
     it does not have; a second time changes nothing."""
     files = {name: text for name, text in files_of("1").items() if not name.endswith(SHARED[0])}
-    old = programs.wanted(layout, release.digest(files), "1", PYTHON, UNITS)
+    old = programs_state.wanted(layout, release.digest(files), "1", PYTHON, UNIT_TEXTS)
     programs.install(layout, old, files)
     layout.links[0].path.unlink()
     layout.launchers[4].unlink()
@@ -165,27 +168,27 @@ def test_going_back_brings_all_that_the_older_release_had(layout: programs.Layou
     cdi.write_text(f"{owned_file.MARK}\n[Unit]\n")
     before = around_releases(layout)
 
-    texts = dict.fromkeys(programs.UNITS, "[Unit]\n")
-    new = programs.wanted(layout, release.digest(files_of("2")), "2", PYTHON, texts)
+    texts = dict.fromkeys(UNITS, "[Unit]\n")
+    new = programs_state.wanted(layout, release.digest(files_of("2")), "2", PYTHON, texts)
     programs.install(layout, new, files_of("2"))
     cdi.write_text(f"{owned_file.MARK}\n[Service]\n")
     assert around_releases(layout).keys() > before.keys()
 
-    target = programs.previous(layout)
-    assert programs.look_at(layout, target) != target
+    target = programs_state.previous(layout)
+    assert programs_state.look_at(layout, target) != target
     programs.go_back(layout, target)
     assert around_releases(layout) == before
     assert run(layout, "nvidia-docker") == "cli 1\n"
     assert (target.release, target.version) == (old.release, "1")
-    assert programs.previous(layout) == programs.look_at(layout, target) == target
+    assert programs_state.previous(layout) == programs_state.look_at(layout, target) == target
     assert {path.name for path in layout.releases.iterdir()} == {old.release, new.release}
 
 
-def test_there_may_be_nothing_to_go_back_to(layout: programs.Layout) -> None:
+def test_there_may_be_nothing_to_go_back_to(layout: Layout) -> None:
     """On a bare host, and after the first installation."""
     for _dummy in range(2):
         with pytest.raises(ProgramsError, match="has no release of the programs to go back to"):
-            programs.previous(layout)
+            programs_state.previous(layout)
         install(layout, "1")
 
 
@@ -195,7 +198,7 @@ def edit(path: Path, **changes: object) -> None:
 
 
 def test_a_release_that_can_not_read_what_is_there_is_not_gone_back_to(
-    layout: programs.Layout,
+    layout: Layout,
 ) -> None:
     """Nothing is changed."""
     install(layout, "1")
@@ -203,7 +206,7 @@ def test_a_release_that_can_not_read_what_is_there_is_not_gone_back_to(
     edit(layout.releases / newer.release / release.MANIFEST, formats={**FORMATS, "lease": 9})
     before = tree(layout.root)
     with pytest.raises(ProgramsError) as error:
-        programs.previous(layout)
+        programs_state.previous(layout)
     assert str(error.value) == (
         "release 1 can't read what 2 keeps on this host (lease: format 9, not 1): "
         "stay with 2, or uninstall, then install 1"
@@ -213,7 +216,7 @@ def test_a_release_that_can_not_read_what_is_there_is_not_gone_back_to(
 
 @pytest.mark.parametrize("written", [FORMATS, {**FORMATS, "driver volume": 99}])
 def test_a_downgrade_is_refused_and_changes_nothing(
-    layout: programs.Layout, written: dict[str, int]
+    layout: Layout, written: dict[str, int]
 ) -> None:
     """By the version, and by the formats even if the version is not newer."""
     version = "1.10" if written == FORMATS else "1.9"
@@ -221,9 +224,9 @@ def test_a_downgrade_is_refused_and_changes_nothing(
     edit(layout.releases / newer.release / release.MANIFEST, formats=written)
     before = tree(layout.root)
     files = {**files_of("1.9"), "nvidia_docker/more.py": b""}
-    target = programs.wanted(layout, release.digest(files), "1.9", PYTHON, UNITS)
+    target = programs_state.wanted(layout, release.digest(files), "1.9", PYTHON, UNIT_TEXTS)
     for attempt in (
-        lambda: programs.look(layout, target),
+        lambda: programs_state.look(layout, target),
         lambda: programs.install(layout, target, files),
     ):
         with pytest.raises(ProgramsError, match=rf"^this host has nvidia-docker {version}, which"):
@@ -231,13 +234,13 @@ def test_a_downgrade_is_refused_and_changes_nothing(
     assert tree(layout.root) == before
 
 
-def test_a_record_of_a_newer_format_is_refused(layout: programs.Layout) -> None:
+def test_a_record_of_a_newer_format_is_refused(layout: Layout) -> None:
     """It may say what has to be removed, in words that this version does not know."""
     target = install(layout, "1")
     edit(layout.installation, format=2)
     before = tree(layout.root)
     for attempt in (
-        lambda: programs.previous(layout),
+        lambda: programs_state.previous(layout),
         lambda: programs.install(layout, target, None),
         lambda: programs.remove(layout),
     ):
@@ -246,24 +249,24 @@ def test_a_record_of_a_newer_format_is_refused(layout: programs.Layout) -> None:
     assert tree(layout.root) == before
 
 
-def test_installing_after_going_back_is_an_upgrade_again(layout: programs.Layout) -> None:
+def test_installing_after_going_back_is_an_upgrade_again(layout: Layout) -> None:
     install(layout, "1")
     install(layout, "2")
-    programs.go_back(layout, programs.previous(layout))
+    programs.go_back(layout, programs_state.previous(layout))
     install(layout, "2")
     assert run(layout, "nvidia-docker") == "cli 2\n"
-    programs.go_back(layout, programs.previous(layout))
+    programs.go_back(layout, programs_state.previous(layout))
     assert run(layout, "nvidia-docker") == "cli 1\n"
 
 
-def test_the_release_that_runs_is_kept(layout: programs.Layout) -> None:
+def test_the_release_that_runs_is_kept(layout: Layout) -> None:
     """A plugin that was not restarted goes on importing from it."""
     digests = {version: install(layout, version).release for version in "12"}
     install(layout, "3", in_use=digests["1"])
     assert digests["1"] in {path.name for path in layout.releases.iterdir()}
 
 
-def test_a_switch_brings_its_manual_pages(layout: programs.Layout) -> None:
+def test_a_switch_brings_its_manual_pages(layout: Layout) -> None:
     """At once with the programs."""
     install(layout, "1")
     install(layout, "2")
@@ -272,7 +275,7 @@ def test_a_switch_brings_its_manual_pages(layout: programs.Layout) -> None:
 
 def test_a_package_s_links_lead_to_where_it_is_unpacked(tmp_path: Path) -> None:
     """And not to where it is built."""
-    staged = programs.Layout(tmp_path, "usr", staged=True)
+    staged = Layout(tmp_path, "usr", staged=True)
     install(staged, "1")
     page = tmp_path / "usr/share/man/man1/nvidia-docker.1"
     assert os.readlink(page) == (
@@ -282,7 +285,7 @@ def test_a_package_s_links_lead_to_where_it_is_unpacked(tmp_path: Path) -> None:
     assert tree(tmp_path) == {}
 
 
-def test_a_running_program_goes_on_with_its_release(layout: programs.Layout) -> None:
+def test_a_running_program_goes_on_with_its_release(layout: Layout) -> None:
     """What it imports after the switch is of the release it started with."""
     install(layout, "1")
     with subprocess.Popen(
@@ -295,7 +298,7 @@ def test_a_running_program_goes_on_with_its_release(layout: programs.Layout) -> 
     assert run(layout, "nvidia-docker").startswith("cli 2")
 
 
-def test_a_missing_release_is_not_switched_to(layout: programs.Layout) -> None:
+def test_a_missing_release_is_not_switched_to(layout: Layout) -> None:
     """Without its files there is nothing to install."""
     install(layout, "1")
     before = tree(layout.root)
@@ -304,7 +307,7 @@ def test_a_missing_release_is_not_switched_to(layout: programs.Layout) -> None:
     assert tree(layout.root) == before
 
 
-def test_a_release_of_other_content_is_not_installed(layout: programs.Layout) -> None:
+def test_a_release_of_other_content_is_not_installed(layout: Layout) -> None:
     """The files must be what the digest names; the old release stays."""
     install(layout, "1")
     before = tree(layout.root)
@@ -313,12 +316,12 @@ def test_a_release_of_other_content_is_not_installed(layout: programs.Layout) ->
     assert tree(layout.root) == before
 
 
-def test_a_source_that_does_not_compile_is_not_installed(layout: programs.Layout) -> None:
+def test_a_source_that_does_not_compile_is_not_installed(layout: Layout) -> None:
     """For example one written for a newer Python than the host's."""
     install(layout, "1")
     before = tree(layout.root)
     files = {**files_of("2"), "nvidia_docker/new.py": b"match x:\n  what\n"}
-    target = programs.wanted(layout, release.digest(files), "2", PYTHON, UNITS)
+    target = programs_state.wanted(layout, release.digest(files), "2", PYTHON, UNIT_TEXTS)
     with pytest.raises(ProgramsError, match=r"nvidia_docker/new\.py"):
         programs.install(layout, target, files)
     assert tree(layout.root) == before
@@ -345,14 +348,14 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_damage_is_seen_and_repaired(layout: programs.Layout, damage: str) -> None:
+def test_damage_is_seen_and_repaired(layout: Layout, damage: str) -> None:
     """What was changed by hand is neither trusted nor kept."""
     target = install(layout, "1")
     whole = tree(layout.root)
     DAMAGE[damage](layout)
-    assert programs.look(layout, target) != target
+    assert programs_state.look(layout, target) != target
     install(layout, "1")
-    assert programs.look(layout, target) == target
+    assert programs_state.look(layout, target) == target
     assert tree(layout.root) == whole
 
 
@@ -383,9 +386,7 @@ OURS = {
     # A link at the place of our own link is ours.
     [(w, k) for w in OURS for k in FOREIGN if not (w == "current" and k.startswith("link"))],
 )
-def test_what_others_made_is_named_and_not_touched(
-    layout: programs.Layout, which: str, kind: str
-) -> None:
+def test_what_others_made_is_named_and_not_touched(layout: Layout, which: str, kind: str) -> None:
     """Before anything else is changed; nor does removing touch it."""
     path = OURS[which](layout)
     path.parent.mkdir(parents=True)
@@ -393,7 +394,7 @@ def test_what_others_made_is_named_and_not_touched(
     before = tree(layout.root)
     target = target_of(layout, "1")
     for attempt in (
-        lambda: programs.look(layout, target),
+        lambda: programs_state.look(layout, target),
         lambda: programs.install(layout, target, files_of("1")),
     ):
         with pytest.raises(ProgramsError, match=f"^{path} exists and was not made by this"):
@@ -407,9 +408,7 @@ def test_what_others_made_is_named_and_not_touched(
 
 
 @pytest.mark.parametrize("kind", ["file", "link"])
-def test_a_library_that_is_no_folder_is_refused(
-    layout: programs.Layout, tmp_path: Path, kind: str
-) -> None:
+def test_a_library_that_is_no_folder_is_refused(layout: Layout, tmp_path: Path, kind: str) -> None:
     """Nothing is written to where a link leads."""
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -420,7 +419,7 @@ def test_a_library_that_is_no_folder_is_refused(
     assert list(elsewhere.iterdir()) == []
 
 
-def test_removing_leaves_nothing_of_ours_and_all_of_others(layout: programs.Layout) -> None:
+def test_removing_leaves_nothing_of_ours_and_all_of_others(layout: Layout) -> None:
     """And is done once."""
     install(layout, "1")
     install(layout, "2")
@@ -436,7 +435,7 @@ def test_removing_leaves_nothing_of_ours_and_all_of_others(layout: programs.Layo
     programs.remove(layout)
 
 
-def test_folders_that_were_not_there_go_too(layout: programs.Layout) -> None:
+def test_folders_that_were_not_there_go_too(layout: Layout) -> None:
     """Those that were stay, even empty ones; so does one that others use by now."""
     for name in ("usr/local/share/man", "etc/systemd/system", "usr/local/bin"):
         (layout.root / name).mkdir(parents=True)
@@ -449,7 +448,7 @@ def test_folders_that_were_not_there_go_too(layout: programs.Layout) -> None:
     assert sorted(layout.root.rglob("*")) == sorted(before + others)
 
 
-def test_removing_keeps_a_library_with_files_of_others(layout: programs.Layout) -> None:
+def test_removing_keeps_a_library_with_files_of_others(layout: Layout) -> None:
     """The folder stays, and does not count as ours any more."""
     install(layout, "1")
     (layout.library / "notes").write_text("not ours\n")
@@ -470,11 +469,11 @@ def test_removing_keeps_a_library_with_files_of_others(layout: programs.Layout) 
     ],
 )
 def test_values_that_can_not_work_are_refused(
-    layout: programs.Layout, digest: str, interpreter: str
+    layout: Layout, digest: str, interpreter: str
 ) -> None:
     """A first line that the kernel cuts, a digest that is a path."""
     with pytest.raises(ProgramsError):
-        programs.wanted(layout, digest, "1", interpreter, None)
+        programs_state.wanted(layout, digest, "1", interpreter, None)
 
 
 KILLS = """
@@ -492,7 +491,7 @@ def kill_everywhere(base: Path, older: bool) -> int:
     """Install below base/0, base/1 ..., each in a child that is killed at one fsync later; return
     how many were. For a process without threads: fork copies locks that others hold."""
     for syncs in range(1000):
-        layout = programs.Layout(base / str(syncs))
+        layout = Layout(base / str(syncs))
         if older:
             install(layout, "1")
         child = os.fork()
@@ -503,7 +502,7 @@ def kill_everywhere(base: Path, older: bool) -> int:
     raise AssertionError("no installation came to its end")
 
 
-def install_until(syncs: int, layout: programs.Layout) -> None:
+def install_until(syncs: int, layout: Layout) -> None:
     fsync, left = os.fsync, [syncs]
 
     def counted(descriptor: int) -> None:
@@ -528,19 +527,19 @@ def test_a_killed_run_leaves_old_or_new_and_the_next_one_heals(tmp_path: Path, s
     killed = int(done.stdout)
     seen = set()
     for number in range(killed + 1):
-        layout = programs.Layout(tmp_path / str(number))
+        layout = Layout(tmp_path / str(number))
         if layout.launchers[0].exists():
             output = run(layout, "nvidia-docker")
             assert output in ("cli 1\n", "cli 2\n")
             seen.add(output)
         target = install(layout, "2")
-        assert programs.look(layout, target) == target
+        assert programs_state.look(layout, target) == target
         assert list(layout.root.rglob(".*")) == []
     assert killed > 20
     assert seen == {"cli 2\n"} | ({"cli 1\n"} if start == "older" else set())
 
 
-def test_two_runs_at_once_wait_for_each_other(layout: programs.Layout) -> None:
+def test_two_runs_at_once_wait_for_each_other(layout: Layout) -> None:
     """Installing two releases and removing, again and again: the last word is a whole state."""
 
     def work(step: int) -> None:
@@ -553,13 +552,13 @@ def test_two_runs_at_once_wait_for_each_other(layout: programs.Layout) -> None:
     with ThreadPoolExecutor(3) as pool:
         assert list(pool.map(work, range(3))) == [None] * 3
     target = install(layout, "1.0")
-    assert programs.look(layout, target) == target
+    assert programs_state.look(layout, target) == target
 
 
-@pytest.mark.parametrize("units", [{}, {**UNITS, "../x.service": ""}, dict.fromkeys(SOCKETS, "")])
-def test_units_are_ours_all_of_them_and_no_other(
-    layout: programs.Layout, units: dict[str, str]
-) -> None:
+@pytest.mark.parametrize(
+    "units", [{}, {**UNIT_TEXTS, "../x.service": ""}, dict.fromkeys(SOCKETS, "")]
+)
+def test_units_are_ours_all_of_them_and_no_other(layout: Layout, units: dict[str, str]) -> None:
     """A name is a path in /etc/systemd/system."""
     with pytest.raises(ProgramsError, match=r"nvidia-docker-plugin\.service"):
-        programs.wanted(layout, "0" * 64, "1", PYTHON, units)
+        programs_state.wanted(layout, "0" * 64, "1", PYTHON, units)
