@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from toolkit_hosts import Host
+from toolkit_hosts import ON_HOST, Host
 
 pytestmark = pytest.mark.suites("toolkit")
 
@@ -136,6 +136,22 @@ def test_nodes_that_systemd_is_not_told_of_are_lost_too(systemd_cgroups: Host, m
     host.run("systemctl restart nvidia-docker-plugin; docker restart --time 0 keeps-driver_volume")
     host.run("systemctl daemon-reload; docker update --cpus 2 keeps-driver_volume")
     assert looks(host, kinds) == {"driver_volume": ALL}
+
+
+def test_nodes_that_come_later_are_linked_too(hosts: tuple[Host, ...]) -> None:
+    """Those of MIG devices, which are made while the plugin runs."""
+    host, _other = hosts
+    unlinked = (
+        "for node in /dev/nvidia-caps/*; do "
+        'test -e /dev/char/$((0x$(stat -c %t $node))):$((0x$(stat -c %T $node))) || echo "$node"; '
+        "done"
+    )
+    try:
+        host.run(f"simulated-gpu load {ON_HOST}/mig.json")
+        assert int(host.run("ls /dev/nvidia-caps | wc -l").stdout) > 2
+        host.run(f"timeout 20 sh -c 'while test \"$({unlinked})\"; do sleep 0.2; done'")
+    finally:
+        host.run(f"simulated-gpu load {ON_HOST}/usual.json")
 
 
 def test_on_cgroup_v2_too(hosts: tuple[Host, ...], made: Makes) -> None:

@@ -15,7 +15,9 @@ SERVICE = "nvidia-docker-plugin.service"
 HELPERS = ("nvidia-docker-volume-maker", "nvidia-docker-image-reader")
 SOCKETS = (*(f"{name}.socket" for name in HELPERS), "nvidia-docker-plugin.socket")
 """Units that hold the service's sockets; they have to be there before it."""
-UNITS = (*SOCKETS, SERVICE, *(f"{name}@.service" for name in HELPERS))
+LINK_UNITS = ("nvidia-docker-device-links.path", "nvidia-docker-device-links.service")
+"""Link device nodes that are made while the service runs."""
+UNITS = (*SOCKETS, SERVICE, *(f"{name}@.service" for name in HELPERS), *LINK_UNITS)
 CDI_UNITS = (
     "nvidia-docker-cdi.service",
     "nvidia-docker-cdi-nodes.service",
