@@ -256,7 +256,8 @@ def test_it_stays_while_the_packages_are_newer_than_the_loaded_driver(on_host) -
 @pytest.mark.usefixtures("role")
 def test_a_change_of_mig_devices_is_seen_by_itself(on_host, machine) -> None:
     """Their nodes wake the path unit; what happens meanwhile, the timer finds."""
-    on_host(f"grep -q '\"MIG-' {WRITTEN}")
+    machine("a100_mig")
+    wait_for(on_host, f"grep -q '\"MIG-' {WRITTEN}")
     machine("h100x8")
     wait_for(on_host, f"! grep -q '\"MIG-' {WRITTEN} && grep -q '\"7\"' {WRITTEN}")
     assert on_host(f"systemctl is-failed {SERVICE}", ok=False).returncode == 1
