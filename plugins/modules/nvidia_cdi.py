@@ -215,7 +215,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.nvidia_docker import cdi_versions
 from ..module_utils.nvidia_docker.cdi import specification
 from ..module_utils.nvidia_docker.cdi.specification import Options
-from ..module_utils.nvidia_docker.cdi_spec import Spec
+from ..module_utils.nvidia_docker.cdi_spec import GPU_KIND, Spec
 from ..module_utils.nvidia_docker.driver_files import DriverCapability
 from ..module_utils.nvidia_docker.errors import CdiError, NvidiaDockerError
 from ..module_utils.nvidia_docker.host import cdi_check, cdi_store, cdi_units, volume_store
@@ -226,7 +226,7 @@ ARGUMENTS: dict[str, Any] = {
     "state": {"type": "str", "choices": ["present", "absent", "verified"], "default": "present"},
     "path": {"type": "path", "default": cdi_store.DEFAULT_PATH},
     "devices": {"type": "list", "elements": "str", "default": list(specification.ALL)},
-    "kind": {"type": "str", "default": specification.KIND},
+    "kind": {"type": "str", "default": GPU_KIND},
     "capabilities": {
         "type": "list",
         "elements": "str",

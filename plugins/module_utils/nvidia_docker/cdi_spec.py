@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+GPU_KIND = "nvidia.com/gpu"
+"""Kind of the CDI devices that are NVIDIA GPUs."""
+
 
 @dataclass(frozen=True)
 class Node:

@@ -12,7 +12,7 @@ from pathlib import Path
 from .. import cdi_versions
 from ..cdi_plan import VERSION_VARIABLE, limited
 from ..cdi_reader import check_kind, read_text
-from ..cdi_spec import Spec
+from ..cdi_spec import GPU_KIND, Spec
 from ..errors import CdiError
 from ..host import (
     cdi_check,
@@ -29,7 +29,6 @@ from ..model import Host
 from ..render import cdi
 
 ALL = ("all",)
-KIND = "nvidia.com/gpu"
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Options:
 
     path: str = cdi_store.DEFAULT_PATH
     devices: tuple[str, ...] = ALL
-    kind: str = KIND
+    kind: str = GPU_KIND
     capabilities: tuple[str, ...] = ALL
     """Driver capabilities, or ``all``: those that the driver volume has files for."""
     cdi_version: str | None = None

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..cdi_spec import Edits, Spec, SpecDevice
+from ..cdi_spec import GPU_KIND, Edits, Spec, SpecDevice
 from ..cdi_versions import InstalledEngine
 from ..container_plan import index_of
 from ..driver_mounts import link_directories
@@ -20,7 +20,6 @@ from ..model import Host
 from ..selection import Selected
 from . import cdi_check, cdi_machine, cdi_store
 
-KIND = "nvidia.com/gpu"
 _ROLE = "apply role gpufleet.nvidia.nvidia_cdi, or start nvidia-docker-cdi.service"
 _MOST_PROBLEMS = 3
 
@@ -86,7 +85,8 @@ def find(
     if not specs:
         told = f" ({'; '.join(unread)})" if unread else ""
         raise NotInstalled(
-            f"no CDI specification in {', '.join(looked_in)} has devices of {KIND}{told}: {_ROLE}"
+            f"no CDI specification in {', '.join(looked_in)} has devices of {GPU_KIND}{told}: "
+            f"{_ROLE}"
         )
     chosen: dict[Path, list[SpecDevice]] = {}
     by_path = {one.path: one for one in specs}
@@ -102,7 +102,7 @@ def find(
             told = "; ".join(problems[:_MOST_PROBLEMS]) + (f"; {more} more" if more > 0 else "")
             raise CdiError(f"{path} is not true of this host: {told}: {_ROLE}")
         edits += [spec.common, *(one.edits for one in of_spec)]
-    names = sorted(f"{KIND}={one.name}" for of_spec in chosen.values() for one in of_spec)
+    names = sorted(f"{GPU_KIND}={one.name}" for of_spec in chosen.values() for one in of_spec)
     return CdiDevices(tuple(names), tuple(edits))
 
 
@@ -115,7 +115,7 @@ def _specs(directories: tuple[str, ...], root: Path) -> tuple[list[_Found], list
             except CdiError as error:
                 unread.append(str(error))
                 continue
-            if spec.kind == KIND:
+            if spec.kind == GPU_KIND:
                 found.append(_Found(path, spec, rank))
     return found, unread
 
@@ -129,7 +129,7 @@ def _resolve(specs: list[_Found], device: Selected) -> tuple[Path, SpecDevice]:
         if len(best) > 1:
             paths = " and ".join(str(path) for path, _found in best)
             raise CdiError(
-                f"both {paths} have {KIND}={name}, so the engine resolves neither: remove one"
+                f"both {paths} have {GPU_KIND}={name}, so the engine resolves neither: remove one"
             )
         if best:
             return best[0]

@@ -9,12 +9,12 @@ import posixpath
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ..cdi_spec import GPU_KIND
 from ..container_labels import LABEL_PREFIX
 from ..errors import InvalidInput
 from ..requirement import VISIBLE_DEVICES
 from .docker_container import Options
 
-_GPU_KIND = "nvidia.com/gpu"
 _NVIDIA, _CDI = "nvidia", "cdi"
 _GPU = "gpu"
 
@@ -61,7 +61,7 @@ def _refuse_labels(labels: Mapping[str, Any]) -> None:
 def _refuse_other_gpus(wanted: Mapping[str, Any], ours: Mapping[str, Any]) -> None:
     """Raise InvalidInput for what gives GPUs beside ours, or others than ours."""
     for device in wanted.get("devices") or ():
-        if str(device).startswith(f"{_GPU_KIND}="):
+        if str(device).startswith(f"{GPU_KIND}="):
             raise InvalidInput(
                 f"devices: {str(device)!r} is a CDI device, which Docker takes for a path: name "
                 "the GPU in 'gpus', with 'injection: cdi'"
@@ -93,7 +93,7 @@ def _refuse_other_gpus(wanted: Mapping[str, Any], ours: Mapping[str, Any]) -> No
 
 def _asks_for_gpus(request: Mapping[str, Any]) -> bool:
     if request.get("driver") == _CDI:
-        return any(name.startswith(f"{_GPU_KIND}=") for name in _texts(request.get("device_ids")))
+        return any(name.startswith(f"{GPU_KIND}=") for name in _texts(request.get("device_ids")))
     return request.get("driver") == _NVIDIA or _GPU in _texts(request.get("capabilities"))
 
 

@@ -61,7 +61,7 @@ class Machine:
         where.parent.mkdir(parents=True, exist_ok=True)
         return where
 
-    def document(self, kind: str = cdi_devices.KIND) -> dict:
+    def document(self, kind: str = cdi_devices.GPU_KIND) -> dict:
         """The specification that this machine gives."""
         around = Surroundings(
             "375.26",
