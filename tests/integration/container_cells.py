@@ -358,7 +358,7 @@ ROWS = (
         RECREATED,
         before={"gpus": "{3}"},
         event="renumbered",
-        differences=("device nodes, mounts or environment changed",),
+        differences=("{3} is /dev/nvidia4 now, was /dev/nvidia3",),
         gpus=("{3}",),
         kinds=(DRIVER_VOLUME,),
     ),

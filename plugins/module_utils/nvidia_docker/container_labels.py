@@ -33,6 +33,9 @@ FORMAT_LABEL = LABEL_PREFIX + "format"
 """Format of these labels; none: 1."""
 FORMAT = 1
 
+CHANGED = "device nodes, mounts or environment changed"
+"""What is told of another injection of which nothing more is known."""
+
 EXCLUSIVE = "exclusive"
 """GPUs were asked for by number: no other container that asks so gets them."""
 SHARED = "shared"
@@ -99,9 +102,12 @@ def kept(planned: Mapping[str, str], current: Mapping[str, str]) -> dict[str, st
     return others | {name: current[name] for name in (INDICES_LABEL,) if name in current}
 
 
-def differences(current: Mapping[str, str], planned: Mapping[str, str]) -> tuple[str, ...]:
+def differences(
+    current: Mapping[str, str], planned: Mapping[str, str], changes: Iterable[str] = ()
+) -> tuple[str, ...]:
     """Return what makes the injection that a container's labels record another than the planned.
-    Each is a short text for the user: ``GPU-… removed``.
+    Each is a short text for the user: ``GPU-… removed``. ``changes`` tells what labels do not: in
+    what a container differs that has the same GPUs in the same way (container_changes.py).
     """
     if INJECTION_LABEL not in current:
         return ("not made by nvidia_container",)
@@ -112,7 +118,7 @@ def differences(current: Mapping[str, str], planned: Mapping[str, str]) -> tuple
     if had and gets:
         found += _ways(current, planned)
     if not found and current[INJECTION_LABEL] != planned[INJECTION_LABEL]:
-        found.append("device nodes, mounts or environment changed")
+        found += changes or (CHANGED,)
     was, becomes = (one.get(SHARING_LABEL, NAMED) for one in (current, planned))
     if was != becomes:
         found.append(f"sharing {was} -> {becomes}")

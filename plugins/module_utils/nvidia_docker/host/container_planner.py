@@ -9,7 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from .. import allocation, container_capabilities, container_labels, image_environment, selection
+from .. import (
+    allocation,
+    container_capabilities,
+    container_changes,
+    container_labels,
+    image_environment,
+    selection,
+)
 from ..allocation import Wanted
 from ..container_capabilities import WantedCapabilities
 from ..container_labels import EXCLUSIVE, NAMED, SHARED
@@ -210,7 +217,12 @@ class _Task:
         container = self._container
         if container is None:
             return Planned(plan, labels, NOT_NEEDED, warnings=warnings)
-        found = container_labels.differences(container.labels, labels)
+        changes: tuple[str, ...] = ()
+        if image:
+            changes = container_changes.describe(
+                container.given, plan, image.environment, self._asked.env
+            )
+        found = container_labels.differences(container.labels, labels, changes)
         outdated = _outdated(container, plan.driver)
         if not found:
             labels = container_labels.kept(labels, container.labels)

@@ -9,9 +9,11 @@ import json
 import os
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from ..container_changes import Given
 from ..container_labels import (
     FORMAT_LABEL,
     GPUS_LABEL,
@@ -31,7 +33,7 @@ PLUGIN_SOCKETS = Path("/run/docker/plugins")
 _LABELS = (FORMAT_LABEL, GPUS_LABEL, INJECTION_LABEL, KIND_LABEL, SHARING_LABEL)
 _CONTAINER = (
     '{"name":{{json .Name}},"image":{{json .Image}},"labels":{{json .Config.Labels}},'
-    '"pid":{{.State.Pid}}}'
+    '"pid":{{.State.Pid}},"env":{{json .Config.Env}},"host":{{json .HostConfig}}}'
 )
 _LISTED = (
     '{"id":{{json .ID}},"name":{{json .Names}},"status":{{json .State}},"labels":{'
@@ -51,6 +53,7 @@ class Container:
     labels: Mapping[str, str]
     pid: int
     """Of its first process, as the host sees it; 0 if it does not run."""
+    given: Given = field(default_factory=Given)
 
 
 @dataclass(frozen=True)
@@ -116,9 +119,10 @@ class Engine:
         if output is None:
             return None
         told = json.loads(output)
-        name = told["name"].removeprefix("/")
-        check_format(name, told["labels"] or {})
-        return Container(name, told["image"], told["labels"] or {}, told["pid"])
+        name, labels = told["name"].removeprefix("/"), told["labels"] or {}
+        check_format(name, labels)
+        given = _given(told["env"] or (), told["host"])
+        return Container(name, told["image"], labels, told["pid"], given)
 
     def containers(self) -> tuple[ListedContainer, ...]:
         """Return every container, running or not, in the order of names."""
@@ -199,6 +203,19 @@ class Engine:
                 "'systemctl start docker', or apply role gpufleet.nvidia.docker"
             )
         raise DockerError(message or f"docker {arguments[0]} failed: status {status}")
+
+
+def _given(environment: Sequence[str], host: Mapping[str, Any]) -> Given:
+    """Read a container's ``Config.Env`` and ``HostConfig``."""
+    requests = host.get("DeviceRequests") or ()
+    return Given(
+        device_nodes=tuple(one["PathOnHost"] for one in host.get("Devices") or ()),
+        mounts={one["Target"]: one.get("Source", "") for one in host.get("Mounts") or ()},
+        environment=dict(one.split("=", 1) for one in environment if "=" in one),
+        groups=tuple(host.get("GroupAdd") or ()),
+        device_ids=tuple(name for one in requests for name in one.get("DeviceIDs") or ()),
+        runtime=str(host.get("Runtime") or ""),
+    )
 
 
 def require_volume_driver(name: str, sockets: Path = PLUGIN_SOCKETS) -> None:

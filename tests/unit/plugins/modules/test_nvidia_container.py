@@ -35,7 +35,14 @@ esac
 [ -e $kind ] || {{ echo "Error: No such $kind: x" >&2; exit 1; }}
 cat $kind
 """
-CONTAINER = {"name": "/c", "image": "sha256:ab", "labels": {"a": "b"}, "pid": 0}
+CONTAINER = {
+    "name": "/c",
+    "image": "sha256:ab",
+    "labels": {"a": "b"},
+    "pid": 0,
+    "env": None,
+    "host": {},
+}
 
 
 @pytest.fixture

@@ -195,6 +195,15 @@ def test_the_same_gpu_behind_another_node_is_a_difference(host: Host) -> None:
     assert found == ("device nodes, mounts or environment changed",)
 
 
+def test_what_else_is_known_is_told_where_labels_tell_no_more(host: Host) -> None:
+    """Not where GPUs are others, which says it all."""
+    had, gets = record(host, "GPU-836c"), record(renumbered(host), "GPU-836c")
+    assert differences(had, gets, ("GPU-836c is x now",)) == ("GPU-836c is x now",)
+    assert differences(had, had, ("GPU-836c is x now",)) == ()
+    fewer = record(host, "GPU-836c", "GPU-b78a-1")
+    assert differences(fewer, gets, ("GPU-836c is x now",)) == ("GPU-b78a-1 removed",)
+
+
 def test_all_gpus_taken_away_is_a_difference(host: Host) -> None:
     assert differences(record(host, "0"), NOTHING) == ("GPU-836c removed",)
 

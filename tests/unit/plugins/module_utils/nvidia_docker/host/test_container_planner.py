@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.container_changes import (  # noqa: E501
+    Given,
+)
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.container_plan import (
     ContainerPlan,
 )
@@ -185,6 +188,29 @@ def test_a_container_that_does_not_differ_is_kept(machine: Machine, gpus: list[s
     found = plan(old, gpus=gpus, image=None)
     assert (found.recreate, found.restart, found.differences) == (False, False, ())
     assert not machine.pulled
+
+
+@pytest.mark.usefixtures("with_gpus")
+def test_what_a_container_is_given_tells_in_what_it_differs(machine: Machine) -> None:
+    machine.has("image", '{"Env":["PATH=/bin"]}')
+    labels = {**plan(gpus=["0"]).labels, PREFIX + "injection": "0"}
+    nodes = ("/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools", "/dev/nvidia7")
+    variables = {
+        "PATH": "/usr/local/nvidia/bin:/bin",
+        "LD_LIBRARY_PATH": "/usr/local/nvidia/lib:/usr/local/nvidia/lib64",
+    }
+    given = Given(nodes, {"/usr/local/nvidia": "nvidia_driver"}, variables)
+    found = plan(replace(OLD, labels=labels, given=given), gpus=["0"])
+    assert found.differences == ("GPU-836c is /dev/nvidia2 now, was /dev/nvidia7",)
+    assert found.recreate
+
+
+@pytest.mark.usefixtures("with_gpus")
+def test_in_check_mode_nothing_is_known_of_an_absent_image(machine: Machine) -> None:
+    labels = {PREFIX + "gpus": "GPU-836c", PREFIX + "injection": "0"}
+    given = Given(environment={"PATH": "/bin"})
+    found = plan(replace(OLD, labels=labels, given=given), True, gpus=["0"])
+    assert found.differences == ("device nodes, mounts or environment changed",)
 
 
 @pytest.mark.usefixtures("with_gpus")

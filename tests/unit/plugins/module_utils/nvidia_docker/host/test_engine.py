@@ -12,6 +12,9 @@ import socket
 from pathlib import Path
 
 import pytest
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.container_changes import (  # noqa: E501
+    Given,
+)
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.container_labels import (  # noqa: E501
     FORMAT_LABEL,
     INJECTION_LABEL,
@@ -86,15 +89,45 @@ def test_what_an_engine_tells_of_itself(client: Client, answer: str, info: Engin
 
 
 def test_a_container_is_its_image_and_labels(client: Client) -> None:
-    client.says('{"name":"/c","image":"sha256:ab","labels":{"a":"b"},"pid":7}\n')
+    client.says(
+        '{"name":"/c","image":"sha256:ab","labels":{"a":"b"},"pid":7,"env":null,"host":{}}\n'
+    )
     assert Engine(SOCKET).container("c") == Container("c", "sha256:ab", {"a": "b"}, 7)
     assert client.calls[0].startswith("--host unix:///run/docker.sock container inspect ")
     assert client.calls[0].endswith(" -- c")
 
 
 def test_a_container_without_labels(client: Client) -> None:
-    client.says('{"name":"/c","image":"sha256:ab","labels":null,"pid":0}\n')
+    client.says('{"name":"/c","image":"sha256:ab","labels":null,"pid":0,"env":[],"host":{}}\n')
     assert Engine(SOCKET).container("c") == Container("c", "sha256:ab", {}, 0)
+
+
+def test_what_a_container_is_given(client: Client) -> None:
+    """As Docker 26 tells it, cut to what is read."""
+    host = {
+        "Devices": [
+            {"PathOnHost": "/dev/nvidia3", "PathInContainer": "/dev/nvidia3"},
+        ],
+        "DeviceRequests": [
+            {"Driver": "cdi", "Count": 0, "DeviceIDs": ["nvidia.com/gpu=0"], "Capabilities": None},
+            {"Driver": "x", "Count": 1, "DeviceIDs": None},
+        ],
+        "Mounts": [{"Type": "volume", "Source": "v", "Target": "/t"}, {"Target": "/tmp"}],
+        "GroupAdd": ["44"],
+        "Runtime": "runc",
+    }
+    told = {"name": "/c", "image": "sha256:ab", "labels": {}, "pid": 0, "host": host}
+    client.says(json.dumps({**told, "env": ["A=b=c", "PATH=/bin"]}))
+    container = Engine(SOCKET).container("c")
+    assert container is not None
+    assert container.given == Given(
+        device_nodes=("/dev/nvidia3",),
+        mounts={"/t": "v", "/tmp": ""},
+        environment={"A": "b=c", "PATH": "/bin"},
+        groups=("44",),
+        device_ids=("nvidia.com/gpu=0",),
+        runtime="runc",
+    )
 
 
 @pytest.mark.parametrize(
@@ -215,7 +248,8 @@ def test_a_container_of_a_newer_format_is_not_guessed_at(client: Client, number:
         with pytest.raises(NewerLabels, match=f"^{known}"):
             Engine(SOCKET).containers()
     labels = json.dumps({FORMAT_LABEL: "1"})
-    client.says(f'{{"name":"/c","image":"sha256:ab","labels":{labels},"pid":7}}\n')
+    told = f'{{"name":"/c","image":"sha256:ab","labels":{labels},"pid":7,"env":[],"host":{{}}}}'
+    client.says(told)
     assert Engine(SOCKET).container("c")
 
 
