@@ -113,7 +113,7 @@ def find(file: Path) -> Daemon:
     loaded, pid = _systemd()
     flags = docker_unit.flags(docker_unit.DIRECTORIES) if loaded else ()
     if not loaded:
-        pid = _pid_of_file()
+        pid = pid_of_file()
         flags = _flags_of(pid)
     named = [flag.value for flag in flags if flag.key == "config-file"]
     if os.path.realpath((named or [DEFAULT_FILE])[-1]) != str(file):
@@ -137,7 +137,8 @@ def _systemd() -> tuple[bool, int | None]:
     return properties.get("LoadState") == "loaded", int(properties.get("MainPID") or 0) or None
 
 
-def _pid_of_file() -> int | None:
+def pid_of_file() -> int | None:
+    """Return the pid of the dockerd that runs, None if its file names none."""
     try:
         pid = int(_PID_FILE.read_text())
         return pid if Path(f"/proc/{pid}/comm").read_text().strip() == "dockerd" else None

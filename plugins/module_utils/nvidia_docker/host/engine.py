@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import calendar
 import json
 import os
 import socket
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -153,6 +155,20 @@ class Engine:
             if output is not None:
                 found[identifier] = int(output)
         return found
+
+    def last_start(self, driver: str) -> float | None:
+        """Return when a container was last started that asks this device driver for devices, in s
+        since the epoch, or None."""
+        template = '{"at":{{json .State.StartedAt}},"requests":{{json .HostConfig.DeviceRequests}}}'
+        found = []
+        for identifier in self._ask("ps", "--all", "--quiet", "--no-trunc").split():
+            output = self._inspect("container", template, identifier)
+            told = json.loads(output or "{}")
+            if any(one.get("Driver") == driver for one in told.get("requests") or ()):
+                # One that never ran was started in the year 1.
+                moment = time.strptime(told["at"][:19], "%Y-%m-%dT%H:%M:%S")
+                found.append(float(calendar.timegm(moment)))
+        return max(found, default=None)
 
     def mounts(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
         """Return each container, running or not, with the volumes and directories it mounts."""

@@ -23,7 +23,7 @@ from ..container_plan import (
     ContainerPlan,
     DeviceRequest,
 )
-from ..driver_files import BINARY_DIRECTORIES, DriverCapability
+from ..driver_files import DriverCapability
 from ..errors import (
     CdiError,
     DriverVolumeError,
@@ -37,21 +37,17 @@ from ..injection import plan as plan_injection
 from ..model import MODESET_NODE, Host
 from ..requirement import DISABLE, VISIBLE_DEVICES, Image
 from ..selection import VOID, Selected
-from . import cdi_devices, cdi_machine
+from . import cdi_devices, cdi_machine, nvidia_hook
 from .engine import Engine, EngineInfo, require_volume_driver
 
 _ROOT = Path("/")
-_HOOK = "nvidia-container-runtime-hook"
-"""dockerd has device driver nvidia if this is in its PATH (moby, daemon/nvidia_linux.go)."""
 _RUNTIME_PROGRAM = "nvidia-container-runtime"
 _RUNTIME_NAME = "nvidia"
-_NVIDIA, _CDI = "nvidia", "cdi"
-"""Device drivers of dockerd."""
+_CDI = "cdi"
+"""Device driver of dockerd."""
 _GPU = "gpu"
 _OF_DOCKERD = frozenset(DriverCapability) - {DriverCapability.NGX}
 """Driver capabilities that dockerd takes in a request (moby, allNvidiaCaps)."""
-_PID_FILE = Path("/run/docker.pid")
-_PROC = Path("/proc")
 UNAVAILABLE = (InjectionUnavailable, NotInstalled, DriverVolumeError, CdiError)
 """What says that a kind of injection is not to be had here."""
 
@@ -172,18 +168,14 @@ class Injector:
     def _device_request(
         self, devices: tuple[Selected, ...], wanted: WantedCapabilities
     ) -> ContainerPlan:
-        if _find_program(_HOOK, _path_of_dockerd()) is None:
-            raise NotInstalled(
-                f"{_HOOK} is not in dockerd's PATH: install nvidia-container-toolkit and restart "
-                "Docker"
-            )
+        nvidia_hook.require(self._engine)
         capabilities: tuple[str, ...] = words(wanted.capabilities)
         environment: dict[str, str] = {}
         if not wanted.capabilities <= _OF_DOCKERD:
             # dockerd refuses a request with one that it does not know; the hook reads the variable.
             environment[VARIABLE] = ",".join(capabilities)
             capabilities = ()
-        request = DeviceRequest(_NVIDIA, _uuids(devices), (_GPU, *capabilities))
+        request = DeviceRequest(nvidia_hook.DRIVER, _uuids(devices), (_GPU, *capabilities))
         return ContainerPlan(
             injection=self._read_at_start(environment),
             requests=(request,),
@@ -241,19 +233,3 @@ def _nvidias(info: EngineInfo) -> tuple[str, ...]:
         if name == _RUNTIME_NAME or os.path.basename(program) == _RUNTIME_PROGRAM
     }
     return tuple(sorted(names, key=lambda name: (name != _RUNTIME_NAME, name)))
-
-
-def _path_of_dockerd() -> tuple[str, ...]:
-    """Return the directories of dockerd's PATH; the usual ones if it does not tell."""
-    try:
-        pid = int(_PID_FILE.read_text())
-        variables = (_PROC / str(pid) / "environ").read_bytes().split(b"\0")
-    except (OSError, ValueError):
-        return BINARY_DIRECTORIES
-    paths = [os.fsdecode(one[len(b"PATH=") :]) for one in variables if one.startswith(b"PATH=")]
-    return tuple(paths[0].split(":")) if paths else BINARY_DIRECTORIES
-
-
-def _find_program(name: str, directories: Iterable[str]) -> str | None:
-    paths = (os.path.join(directory, name) for directory in directories if directory)
-    return next((path for path in paths if os.access(path, os.X_OK)), None)

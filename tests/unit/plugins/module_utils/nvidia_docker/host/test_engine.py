@@ -130,6 +130,41 @@ def test_what_a_container_is_given(client: Client) -> None:
     )
 
 
+STARTS = [
+    ('{"at":"1970-01-01T00:01:07.123456789Z","requests":[{"Driver":"nvidia"}]}', 67),
+    ('{"at":"1970-01-01T00:01:07.123456789Z","requests":[{"Driver":""}]}', None),
+    ('{"at":"1970-01-01T00:01:07.123456789Z","requests":null}', None),
+]
+
+
+@pytest.mark.parametrize(("answer", "start"), STARTS)
+def test_when_a_device_driver_last_gave_devices(
+    client: Client, answer: str, start: float | None
+) -> None:
+    program = client.directory / "docker"
+    program.write_text(
+        f"#!/bin/sh\ncase $3 in ps) echo a1; echo b2 ;; *) echo '{answer}' ;; esac\n"
+    )
+    program.chmod(0o755)
+    assert Engine(SOCKET).last_start("nvidia") == start
+
+
+def test_a_container_that_never_ran_tells_nothing_of_its_device_driver(client: Client) -> None:
+    """Nor does one that is removed meanwhile."""
+    client.says("")
+    assert Engine(SOCKET).last_start("nvidia") is None
+    never = '{"at":"0001-01-01T00:00:00Z","requests":[{"Driver":"nvidia"}]}'
+    gone = "Error: No such container: b2"
+    program = client.directory / "docker"
+    program.write_text(
+        "#!/bin/sh\ncase $3$8 in ps*) echo a1; echo b2 ;; "
+        f"*b2) echo {gone} >&2; exit 1 ;; *) echo '{never}' ;; esac\n"
+    )
+    found = Engine(SOCKET).last_start("nvidia")
+    assert found is not None
+    assert found < 0
+
+
 @pytest.mark.parametrize(
     "errors",
     ["Error: No such container: c\n", "Error response from daemon: No such container: c\n"],

@@ -62,15 +62,13 @@ CDI_DEVICES = CdiDevices(
 class Machine:
     """A machine that has all kinds; each can be taken away."""
 
-    def __init__(self, host: Host, tmp_path: Path) -> None:
+    def __init__(self, host: Host) -> None:
         self.host = host
         self.runtimes = {"runc": "runc", "nvidia": "/usr/bin/nvidia-container-runtime"}
         self.version = "26.1.5"
         self.default = "runc"
         self.directories: tuple[str, ...] = ("/etc/cdi",)
-        self.hook = tmp_path / "nvidia-container-runtime-hook"
-        self.hook.write_text("")
-        self.hook.chmod(0o755)
+        self.hook: Exception | None = None
         self.volume_driver: Exception | None = None
         self.specification: Exception | None = None
         self.asked = 0
@@ -78,6 +76,10 @@ class Machine:
     def info(self) -> EngineInfo:
         self.asked += 1
         return EngineInfo(self.version, self.runtimes, self.directories, self.default)
+
+    def require_hook(self, engine: object) -> None:
+        if self.hook is not None:
+            raise self.hook  # pylint: disable=raising-bad-type
 
     def require_volume_driver(self, name: str) -> None:
         if self.volume_driver is not None:
@@ -99,10 +101,10 @@ class Machine:
 
 @pytest.fixture
 def machine(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
-    one = Machine(host, tmp_path)
+    one = Machine(host)
     monkeypatch.setattr(injector, "require_volume_driver", one.require_volume_driver)
     monkeypatch.setattr(injector.cdi_devices, "find", one.find)
-    monkeypatch.setattr(injector, "_path_of_dockerd", lambda: (str(tmp_path),))
+    monkeypatch.setattr(injector.nvidia_hook, "require", one.require_hook)
     monkeypatch.setattr(injector, "_ROOT", tmp_path)
     return one
 
@@ -253,9 +255,9 @@ TAKEN_AWAY: list[tuple[str, Callable[[Machine], Any], type, str]] = [
     ),
     (
         "device_request",
-        lambda one: one.hook.unlink(),
+        lambda one: setattr(one, "hook", NotInstalled("no hook")),
         NotInstalled,
-        "nvidia-container-runtime-hook is not in dockerd's PATH",
+        "no hook",
     ),
     (
         "runtime",
@@ -286,7 +288,7 @@ def test_the_best_kind_is_the_first_that_there_is(machine: Machine) -> None:
     assert machine.plan("auto").kind == "cdi"
     machine.specification = CdiError("not true")
     assert machine.plan("auto").kind == "device_request"
-    machine.hook.unlink()
+    machine.hook = NotInstalled("no hook")
     assert machine.plan("auto").kind == "runtime"
     machine.runtimes = {}
     with pytest.raises(InjectionUnavailable) as refused:
@@ -300,7 +302,7 @@ def test_a_bare_host_is_one_where_something_is_not_installed_yet(machine: Machin
     """So check mode says that nothing was checked."""
     machine.volume_driver = NotInstalled("no socket")
     machine.directories = ()
-    machine.hook.unlink()
+    machine.hook = NotInstalled("no hook")
     machine.runtimes = {}
     with pytest.raises(NotInstalled, match="no kind of injection"):
         machine.plan("auto")
@@ -320,18 +322,3 @@ def test_a_missing_node_is_no_question_of_the_kind(machine: Machine) -> None:
     machine.host = replace(machine.host, missing_nodes=("/dev/nvidia2",))
     with pytest.raises(MissingDeviceNode):
         machine.plan("driver_volume")
-
-
-def test_the_path_of_dockerd_is_that_of_its_process(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(injector, "_PID_FILE", tmp_path / "pid")
-    monkeypatch.setattr(injector, "_PROC", tmp_path)
-    usual = injector._path_of_dockerd()
-    assert "/usr/bin" in usual
-    (tmp_path / "pid").write_text("7\n")
-    (tmp_path / "7").mkdir()
-    (tmp_path / "7/environ").write_bytes(b"LANG=C\0PATH=/opt/bin:/bin\0")
-    assert injector._path_of_dockerd() == ("/opt/bin", "/bin")
-    (tmp_path / "7/environ").write_bytes(b"LANG=C\0")
-    assert injector._path_of_dockerd() == usual
