@@ -20,7 +20,7 @@ from .. import (
 from ..allocation import Wanted
 from ..container_capabilities import WantedCapabilities
 from ..container_labels import EXCLUSIVE, NAMED, SHARED
-from ..container_plan import AUTO, DRIVER_VOLUME, ContainerPlan
+from ..container_plan import AUTO, CDI, DRIVER_VOLUME, ContainerPlan
 from ..container_requirements import ENFORCE, NOT_NEEDED, Requirements
 from ..errors import DockerError, DriverUnavailable, InvalidInput, NvidiaDockerError
 from ..model import Host
@@ -142,9 +142,9 @@ class ContainerPlanner:
         requirements = Requirements.of(self._asked.requirements, demanding, task.host, devices)
         plan = task.give(devices, demanding)
         if image:
-            # Those of other kinds, or a specification's own variable, tell NVIDIA's runtime.
-            if plan.kind in (None, DRIVER_VOLUME):
-                more = injector.hands_off(self._engine, image)
+            # By the other kinds NVIDIA's programs are told which GPUs.
+            if demanding and plan.kind in (None, DRIVER_VOLUME, CDI):
+                more = injector.hands_off(self._engine, demanding)
                 plan = replace(plan, injection=plan.injection + more)
             # Of the image as it is: a variable of the task takes the place of ours.
             completed = image_environment.complete(

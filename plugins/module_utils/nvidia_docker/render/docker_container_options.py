@@ -17,6 +17,8 @@ from .docker_container import Options
 
 _NVIDIA, _CDI = "nvidia", "cdi"
 _GPU = "gpu"
+_NO_GPUS = ("", "none", "void")
+"""Values of NVIDIA_VISIBLE_DEVICES."""
 
 
 def merge(wanted: Mapping[str, Any], ours: Mapping[str, Any]) -> Options:
@@ -83,11 +85,18 @@ def _refuse_other_gpus(wanted: Mapping[str, Any], ours: Mapping[str, Any]) -> No
             f"runtime: {runtime!r} gives GPUs beside those that 'gpus' names: use "
             "'injection: runtime', or leave 'runtime' out"
         )
+    variables = wanted.get("env") or {}
     by_nvidia = ours["runtime"] or any(one["driver"] == _NVIDIA for one in ours["device_requests"])
-    if by_nvidia and VISIBLE_DEVICES in (wanted.get("env") or {}):
+    if by_nvidia and VISIBLE_DEVICES in variables:
         raise InvalidInput(
             f"env: {VISIBLE_DEVICES} is what gives the container its GPUs: leave it out and name "
             "them in 'gpus'"
+        )
+    given = str(variables.get(VISIBLE_DEVICES, ""))
+    if VISIBLE_DEVICES in ours["env"] and given not in _NO_GPUS:
+        raise InvalidInput(
+            f"env: {VISIBLE_DEVICES}: {given!r} gives GPUs beside those that 'gpus' names, as "
+            "NVIDIA's runtime is Docker's default: leave it out"
         )
 
 

@@ -140,6 +140,37 @@ def test_programs_in_the_container_find_the_driver_volume(machine: Machine) -> N
 
 @pytest.mark.usefixtures("with_gpus")
 @pytest.mark.parametrize("gpus", [["0"], ["none"]])
+@pytest.mark.parametrize("where", ["env", "in_file"])
+def test_a_variable_of_the_task_may_make_it_give_gpus_too(
+    machine: Machine, gpus: list[str], where: str
+) -> None:
+    """The action refuses one in 'env'; ours goes before that of a file."""
+    machine.has("image", "{}")
+    machine.has("info", '{"Runtimes":{"nvidia":{}},"DefaultRuntime":"nvidia"}')
+    name = "NVIDIA_VISIBLE_DEVICES"
+    more: dict[str, Any] = {"in_file": frozenset((name,))} if where == "in_file" else {}
+    found = plan(gpus=gpus, env={name: "all"}, **more)
+    assert (name, "void") in found.plan.injection.environment
+
+
+@pytest.mark.usefixtures("with_gpus")
+@pytest.mark.parametrize(
+    ("kind", "told"), [("cdi", True), ("device_request", False), ("runtime", False)]
+)
+def test_a_specification_need_not_tell_it(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, kind: str, told: bool
+) -> None:
+    """NVIDIA's own programs are told which GPUs."""
+    machine.has("image", '{"Env":["NVIDIA_VISIBLE_DEVICES=all"]}')
+    machine.has("info", '{"Runtimes":{"nvidia":{}},"DefaultRuntime":"nvidia"}')
+    monkeypatch.setattr(container_planner, "Injector", Kinds)
+    monkeypatch.setattr(Kinds, "has", (kind,))
+    void = ("NVIDIA_VISIBLE_DEVICES", "void")
+    assert (void in plan(gpus=["0"], injection=kind).plan.injection.environment) is told
+
+
+@pytest.mark.usefixtures("with_gpus")
+@pytest.mark.parametrize("gpus", [["0"], ["none"]])
 @pytest.mark.parametrize(("default", "told"), [("nvidia", True), ("runc", False)])
 def test_a_default_runtime_that_would_give_all_gpus_is_told_to_give_none(
     machine: Machine, gpus: list[str], default: str, told: bool

@@ -53,6 +53,9 @@ BY_RUNTIME = rendered(
     runtime="nvidia", injection=Injection(environment=(("NVIDIA_VISIBLE_DEVICES", "GPU-a"),))
 )
 
+HANDS_OFF = rendered(injection=Injection(environment=(("NVIDIA_VISIBLE_DEVICES", "void"),)))
+"""Where NVIDIA's runtime is Docker's default."""
+
 
 def ours(host: Host, *gpus: str) -> docker_container.Options:
     return rendered(injection=plan(host, select(host, gpus), STABLE_NAME))
@@ -103,6 +106,11 @@ OTHER_GPUS = [
     ({"runtime": "nvidia"}, NOTHING, "runtime: 'nvidia' gives GPUs beside those"),
     ({"env": {"NVIDIA_VISIBLE_DEVICES": "all"}}, BY_RUNTIME, "env: NVIDIA_VISIBLE_DEVICES"),
     ({"env": {"NVIDIA_VISIBLE_DEVICES": "all"}}, BY_REQUEST, "env: NVIDIA_VISIBLE_DEVICES"),
+    (
+        {"env": {"NVIDIA_VISIBLE_DEVICES": "all"}},
+        HANDS_OFF,
+        "env: NVIDIA_VISIBLE_DEVICES: 'all' gives GPUs beside those that 'gpus' names, as NVIDIA's",
+    ),
 ]
 
 
@@ -117,6 +125,12 @@ def test_gpus_beside_ours_are_refused(user: dict, given: dict, sentence: str) ->
 def test_a_variable_without_effect_is_the_users_own_matter(host: Host) -> None:
     user = {"env": {"NVIDIA_VISIBLE_DEVICES": "all"}}
     assert merge(user, ours(host, "1"))["env"] == user["env"]
+
+
+@pytest.mark.parametrize("value", ["", "none", "void"])
+def test_a_variable_that_asks_for_no_gpu_is_the_users_own_matter_too(value: str) -> None:
+    user = {"env": {"NVIDIA_VISIBLE_DEVICES": value}}
+    assert merge(user, HANDS_OFF)["env"] == user["env"]
 
 
 def test_the_users_options_are_kept(host: Host) -> None:
