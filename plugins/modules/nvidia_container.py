@@ -57,7 +57,7 @@ options:
         specification that has these GPUs and is true of the host, made by role
         gpufleet.nvidia.nvidia_cdi or C(nvidia-ctk).
       - V(device_request) is what C(docker run --gpus) does. It needs C(nvidia-container-runtime-hook)
-        in the C(PATH) of dockerd, when Docker starts.
+        in the C(PATH) of dockerd, since before Docker started.
       - V(runtime) runs it with NVIDIA's runtime and E(NVIDIA_VISIBLE_DEVICES). It needs the runtime in
         Docker's configuration, under the name C(nvidia) or with the program
         C(nvidia-container-runtime).
@@ -286,8 +286,9 @@ nvidia:
     differences:
       description:
         - In what the container, as it was before, differed from the plan. The diff has them too.
-        - "For example a GPU that is removed or added, C(index 0 is GPU-… now), C(injection driver_volume ->
-          cdi), C(capability graphics removed), C(driver 535.54 -> 550.163), C(sharing named -> exclusive)."
+        - "For example a GPU that is removed or added, C(index 0 is GPU-… now), C(GPU-… is /dev/nvidia4 now,
+          was /dev/nvidia3), C(injection driver_volume -> cdi), C(capability graphics removed), C(variable PATH
+          changed), C(driver 535.54 -> 550.163), C(sharing named -> exclusive)."
       type: list
       elements: str
       returned: always
