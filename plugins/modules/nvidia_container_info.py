@@ -220,7 +220,7 @@ def look(docker_host: str) -> dict[str, Any]:
     """Return what the module returns. Raises NvidiaDockerError."""
     host = discovery.discover()
     found = usage.look(host, Engine(docker_host), Leases())
-    return {**asdict(found), "driver": host.driver.version, "reason": host.reason}
+    return {**asdict(found), "driver": usage.loaded_driver(host), "reason": host.reason}
 
 
 def main() -> None:

@@ -84,11 +84,21 @@ def look(host: Host, engine: Engine, leases: Leases) -> Usage:
     )
 
 
+def loaded_driver(host: Host) -> str | None:
+    """Return the version of the loaded driver.
+
+    NVML tells it only if it is of the same version: not between an upgrade of the driver's files
+    and the load of the new kernel module.
+    """
+    return host.driver.module_version or host.driver.version
+
+
 def _container(host: Host, container: ListedContainer, pid: int) -> ContainerUsage:
     given = gpu_users.uuids(container)
     here = {device.uuid for device in host.devices}
     here |= {mig.uuid for device in host.devices for mig in device.mig_devices}
     driver = volume_users.mounted_version(pid) if pid else None
+    loaded = loaded_driver(host)
     return ContainerUsage(
         name=container.name,
         id=container.id,
@@ -98,7 +108,7 @@ def _container(host: Host, container: ListedContainer, pid: int) -> ContainerUsa
         injection=container_labels.kind_of(container.labels),
         sharing=gpu_users.sharing(container),
         driver=driver,
-        stale=None not in (driver, host.driver.version) and driver != host.driver.version,
+        stale=None not in (driver, loaded) and driver != loaded,
     )
 
 

@@ -13,6 +13,10 @@ from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.erro
     DockerError,
     InvalidInput,
 )
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.model import (
+    Driver,
+    Host,
+)
 from ansible_collections.gpufleet.nvidia.plugins.modules import nvidia_container_info as module
 
 SOCKET = "unix:///run/docker.sock"
@@ -30,6 +34,24 @@ def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     return program
+
+
+@pytest.mark.parametrize(("mounted", "stale"), [("570.1", True), ("550.1", False), (None, False)])
+def test_the_loaded_driver_is_the_kernels(
+    client: Path, monkeypatch: pytest.MonkeyPatch, mounted: str | None, stale: bool
+) -> None:
+    """NVML of an upgraded package does not work with it, a container that was started since
+    neither."""
+    upgraded = Driver(version=None, cuda_version=None, nvml_version=None, module_version="550.1")
+    machine = Host(upgraded, (), (), (), (), "version mismatch")
+    monkeypatch.setattr(module.discovery, "discover", lambda: machine)
+    monkeypatch.setattr(module.usage.volume_users, "mounted_version", lambda pid: mounted)
+    listed = LISTED.replace("exited", "running")
+    client.write_text(f"#!/bin/sh\ncase $3 in ps) echo '{listed}' ;; *) echo 7 ;; esac\n")
+    found = module.look(SOCKET)
+    assert (found["driver"], found["reason"]) == ("550.1", "version mismatch")
+    (container,) = found["containers"]
+    assert (container["driver"], container["stale"]) == (mounted, stale)
 
 
 @pytest.mark.usefixtures("client")
