@@ -3,8 +3,8 @@
 
 """Whether dockerd gives GPUs by NVIDIA's hook, as ``docker run --gpus`` wants it.
 
-dockerd looks for the hook in its PATH once, when it starts (moby, daemon/nvidia_linux.go), and no
-question to it tells what it found.
+dockerd looks for the hook in its PATH once, when it starts (moby, daemon/nvidia_linux.go, since 29
+devices_nvidia_linux.go), and no question to it tells what it found.
 """
 
 from __future__ import annotations
