@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from container_cells import CDI, DEVICE_REQUEST, DRIVER_VOLUME, RUNTIME
-from toolkit_hosts import ON_HOST, Host, Tasks, machines
+from toolkit_hosts import Host, Tasks, become, machines
 
 pytestmark = pytest.mark.suites("toolkit")
 
@@ -35,12 +35,6 @@ def shell(*lines: str) -> dict[str, Any]:
     return {"ansible.builtin.shell": "\n".join(("set -e", *lines))}
 
 
-def become(machine: str) -> dict[str, Any]:
-    return shell(
-        f"simulated-gpu load {ON_HOST}/{machine}.json", "systemctl start nvidia-docker-cdi.service"
-    )
-
-
 def tasks(kinds: tuple[str, ...]) -> Tasks:
     names = " ".join(f"told-{kind}" for kind in kinds)
     options = {
@@ -59,14 +53,14 @@ def tasks(kinds: tuple[str, ...]) -> Tasks:
     return [
         made,
         look("made"),
-        become("gone"),
+        shell(*become("gone")),
         look("gone"),
-        become("upgraded"),
+        shell(*become("upgraded")),
         look("upgraded"),
         shell(f"docker restart --time 0 {names}"),
         look("restarted"),
         shell(f"docker rm --force {names}"),
-        become("usual"),
+        shell(*become("usual")),
     ]
 
 

@@ -21,7 +21,7 @@ import container_cells
 import pytest
 import toolkit_hosts
 from container_cells import CDI, DRIVER_VOLUME, KINDS, ROWS, RUNTIME, Row
-from toolkit_hosts import ON_HOST, SUITES, Host
+from toolkit_hosts import SUITES, Host, become
 
 pytestmark = pytest.mark.suites("toolkit")
 
@@ -175,18 +175,12 @@ def tasks_of(chosen: list[Cell]) -> list[dict[str, Any]]:
             **more,
         }
 
-    def load(which: str) -> list[str]:
-        return [
-            f"simulated-gpu load {ON_HOST}/{which}.json",
-            "systemctl start nvidia-docker-cdi.service",
-        ]
-
     by_hand = [one.filled(one.row.by_hand) for one in chosen if one.row.by_hand]
     return [
-        *([shell("Become the machine", load(machine))] if machine != "usual" else []),
+        *([shell("Become the machine", become(machine))] if machine != "usual" else []),
         shell("First", [one.filled(one.row.first) for one in chosen if one.row.first]),
         *(module(one, "before", one.row.before) for one in chosen if one.row.before is not None),
-        shell("Do by hand", [*by_hand, *(load(event) if event else [])]),
+        shell("Do by hand", [*by_hand, *(become(event) if event else [])]),
         snapshot("before"),
         *(module(one, "check", one.row.task, check_mode=True) for one in chosen),
         snapshot("checked"),
@@ -197,7 +191,7 @@ def tasks_of(chosen: list[Cell]) -> list[dict[str, Any]]:
             [
                 # Docker 20.10 misses the end of some if many are killed at once, and waits forever.
                 f"xargs -n 8 docker rm --force <<<'{' '.join(names)}' >/dev/null 2>&1 || true",
-                *(load("usual") if machine != "usual" or event else []),
+                *(become("usual") if machine != "usual" or event else []),
             ],
         ),
     ]

@@ -193,5 +193,14 @@ def machines() -> dict[str, dict[str, Any]]:
     }
 
 
+def become(name: str) -> list[str]:
+    """Return the shell lines that make a host this machine, as by a reboot: /run is empty then."""
+    return [
+        f"simulated-gpu load {ON_HOST}/{name}.json",
+        "rm -f /run/nvidia-docker-cdi/seen",
+        "systemctl start nvidia-docker-cdi.service",
+    ]
+
+
 def _without(index: str, pairs: dict[str, Any]) -> dict[str, Any]:
     return {pair: value for pair, value in pairs.items() if index not in pair.split(".")}

@@ -28,6 +28,9 @@ _DIRECTORIES = (
     "run/nvidia-persistenced",
     "run/nvidia-fabricmanager",
 )
+_NUMBERED = ("sys/module/nvidia", "sys/bus/pci/drivers/nvidia")
+"""The kernel numbers what it makes in /sys and never uses a number again: these are others when the
+driver was loaded again, or took a GPU again, which may give GPUs each other's device nodes."""
 _OPEN_TO_ALL = "tmp/nvidia-mps"
 """Not looked into: anybody could fill it."""
 _ENGINES = ("dockerd", "podman")
@@ -41,6 +44,8 @@ def take(root: Path, files: Iterable[str]) -> str:
     """
     top = str(root)
     lines = [f"driver {_text(os.path.join(top, _VERSION))}"]
+    for place in _NUMBERED:
+        lines += _numbers(os.path.join(top, place))
     devices = os.path.join(top, _DEVICES)
     for name in _names(devices):
         if name.startswith(_DRIVER):
@@ -71,6 +76,16 @@ def _entry(path: str) -> list[str]:
     except OSError:
         return []
     return [f"{path} {status.st_mode} {status.st_rdev} {status.st_uid} {status.st_gid}"]
+
+
+def _numbers(path: str) -> Iterator[str]:
+    """The numbers of a directory and of what is in it."""
+    for one in (path, *(os.path.join(path, name) for name in _names(path))):
+        try:
+            yield f"{one} {os.lstat(one).st_ino}"
+        except OSError:
+            # It has gone meanwhile.
+            yield one
 
 
 def _names(path: str) -> list[str]:

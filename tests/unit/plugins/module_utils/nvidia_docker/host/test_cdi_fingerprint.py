@@ -19,6 +19,7 @@ from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host
     cdi_machine,
 )
 
+GPU = "sys/bus/pci/drivers/nvidia/0000:01:00.0"
 MIG = "proc/driver/nvidia/capabilities/gpu0/mig/gi1"
 
 
@@ -34,6 +35,7 @@ def root(tmp_path: Path) -> Path:
     write(root / "sys/module/nvidia/version", "550.163.01\n")
     for name in ("nvidiactl", "nvidia0", "nvidia-caps/nvidia-cap12", "null", "dri/card0"):
         write(root / "dev" / name)
+    (root / GPU).mkdir(parents=True)
     write(root / f"{MIG}/access", "DeviceFileMinor: 12\n")
     write(root / "proc/driver/nvidia/gpus/0000:01:00.0/information")
     write(root / "etc/ld.so.cache", "libraries")
@@ -49,8 +51,17 @@ def replaced(path: Path) -> None:
     os.replace(path.with_name("new"), path)
 
 
+def made_again(folder: Path) -> None:
+    """With another number."""
+    shutil.copytree(folder, folder.with_name("new"))
+    shutil.move(folder, folder.parents[3] / "old")
+    os.rename(folder.with_name("new"), folder)
+
+
 COUNTS = {
     "another driver is loaded": lambda root: write(root / "sys/module/nvidia/version", "550.1"),
+    "the same driver was loaded again": lambda root: made_again(root / "sys/module/nvidia"),
+    "the driver took a GPU again": lambda root: made_again(root / GPU),
     "the driver is unloaded": lambda root: (root / "sys/module/nvidia/version").unlink(),
     "a GPU's node came": lambda root: write(root / "dev/nvidia1"),
     "a GPU's node went": lambda root: (root / "dev/nvidia0").unlink(),
