@@ -286,6 +286,19 @@ def test_packages_are_listed_only_when_one_is_missing(
     assert set(BOTH[:1]) & set(there) <= set(on("docker__telling_files"))
 
 
+@pytest.mark.parametrize(
+    ("said", "going_on"),
+    [
+        ("python3-apt must be installed to use check mode. If run normally this module can", True),
+        ("No package matching 'docker.io' is available", False),
+        ("E: Could not get lock", False),
+    ],
+)
+def test_check_mode_goes_on_where_apt_can_t_be_asked(role, said, going_on) -> None:
+    """Debian's minimal installation has no python3-apt; the module installs it, but in check mode."""
+    assert role(docker__install={"failed": True, "msg": said})("docker__no_apt_to_ask") is going_on
+
+
 def lines(*names: str, more: str = "") -> dict[str, list[str]]:
     """What list_packages.yml registers."""
     return {"stdout_lines": [*(f"ii  {name}" for name in names), "rc  old", *more.split()]}
