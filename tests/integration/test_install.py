@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGE = "gpufleet/cuda:8.0"
+CHECKOUT = "/tmp/checkout"
+SERVICES = "nvidia-docker-plugin.service"
+CDI = "nvidia-docker-cdi.timer nvidia-docker-cdi.path nvidia-docker-cdi-nodes.service"
 
 
 def make(target: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -73,6 +78,52 @@ def test_uninstall_removes_what_install_made(staged, tmp_path) -> None:
     done = make("uninstall", PREFIX="/usr", DESTDIR=str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert [path for path in folder.rglob("*") if not path.is_dir()] == [other]
+
+
+@pytest.fixture
+def bare() -> Iterator[Callable[[str], str]]:
+    """Run a shell line on a host of its own, where nothing is installed and no GPU is simulated."""
+    name = f"{os.environ.get('GPUFLEET_DEMO', 'gpufleet-demo')}-bare"
+    script = ROOT / "tests" / "hosts" / "host.sh"
+
+    def run(line: str, stdin: bytes = b"") -> str:
+        command = ["docker", "exec", "-i", name, "bash", "-c", line]
+        done = subprocess.run(command, input=stdin, capture_output=True, timeout=300, check=False)
+        assert done.returncode == 0, f"{line}\n{done.stdout.decode()}\n{done.stderr.decode()}"
+        return (done.stdout + done.stderr).decode()
+
+    try:
+        subprocess.run([script, "up", name, "trixie"], check=True, timeout=300)
+        yield run
+    finally:
+        subprocess.run([script, "down", name], check=True, timeout=300)
+
+
+@pytest.mark.suites("trixie")
+def test_a_host_with_running_units_is_what_it_was(tmp_path, bare) -> None:
+    """No file, unit, user or failed state is left, and systemd has nothing to say."""
+    program = f"{CHECKOUT}/tests/tools/programs.py"
+    where = {"PREFIX": "/usr/local", "DESTDIR": "", "PYTHON": "/usr/bin/python3"}
+    render = [sys.executable, ROOT / "tests" / "tools" / "programs.py", "render", tmp_path]
+    subprocess.run(render, env={**os.environ, **where}, check=True)
+    sources = ("tests", "plugins", "roles", "meta", "LICENSES", "galaxy.yml", ".dev")
+    files = ["-C", ROOT, *sources, "-C", tmp_path.parent, tmp_path.name]
+    packed = subprocess.run(["tar", "-c", *files], stdout=subprocess.PIPE, check=True).stdout
+    bare(f"mkdir {CHECKOUT} && tar -x -C {CHECKOUT}", packed)
+    bare(f"python3 {CHECKOUT}/tests/hosts/snapshot.py take before")
+    variables = " ".join(f"{name}={value}" for name, value in where.items())
+    bare(f"{variables} python3 -I {program} install {CHECKOUT}/{tmp_path.name}")
+    bare("systemctl daemon-reload")
+    bare(f"systemctl enable --now {SERVICES} {CDI}")
+    bare(f"systemctl is-active {SERVICES} {CDI}")
+    # Without a driver it fails.
+    bare("systemctl enable nvidia-docker-cdi.service; ! systemctl start nvidia-docker-cdi.service")
+    said = bare(f"PREFIX=/usr/local {CHECKOUT}/tests/tools/programs.sh uninstall")
+    assert "triggering units" not in said
+    assert "Warning" not in said
+    bare(f"python3 {CHECKOUT}/tests/hosts/snapshot.py compare before")
+    active = "systemctl list-units --plain --no-legend --state=active,failed 'nvidia-docker*'"
+    assert bare(active) == ""
 
 
 @pytest.mark.parametrize(

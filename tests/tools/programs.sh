@@ -10,6 +10,9 @@ export PREFIX=${PREFIX:-/usr/local} DESTDIR=${DESTDIR:-} PYTHON=${PYTHON:-/usr/b
 program=$root/tests/tools/programs.py
 service=nvidia-docker-plugin.service
 cdi="nvidia-docker-cdi.timer nvidia-docker-cdi.path nvidia-docker-cdi.service"
+volumes=/var/lib/nvidia-docker/volumes
+links=/run/nvidia-docker-cdi/links
+nodes=nvidia-docker-cdi-nodes.service
 sockets="nvidia-docker-plugin.socket nvidia-docker-volume-maker.socket nvidia-docker-image-reader.socket"
 
 [ -n "$DESTDIR" ] || [ "$(id -u)" = 0 ] || die "only root can do this on the machine itself; DESTDIR=FOLDER needs no root"
@@ -17,6 +20,27 @@ sockets="nvidia-docker-plugin.socket nvidia-docker-volume-maker.socket nvidia-do
   die "PYTHON=$PYTHON is no Python 3.9 or later"
 
 on_this_machine() { [ -z "$DESTDIR" ] && [ -d /run/systemd/system ]; }
+
+# leave SERVICE UNIT...: stops and disables these units where SERVICE is installed. All are stopped first: systemd
+# warns of a service that is disabled while its socket or timer could start it again.
+leave() {
+  systemctl cat "$1" >/dev/null 2>&1 || return 0
+  systemctl stop "$@"
+  systemctl --quiet disable "$@"
+}
+
+# What the units have left goes: a failed state, sockets. What containers may have mounted stays and is named.
+forget() {
+  # shellcheck disable=SC2086  # one word per unit
+  systemctl reset-failed "$service" $sockets $cdi $nodes 2>/dev/null || true
+  systemctl daemon-reload
+  rm -rf /run/nvidia-docker
+  [ -d "$links" ] || rm -rf "${links%/*}"
+  local folder
+  for folder in "$volumes" "$links"; do
+    [ ! -d "$folder" ] || say "$folder stays, as containers may use it."
+  done
+}
 
 case ${1:-} in
   install)
@@ -33,16 +57,14 @@ case ${1:-} in
     fi
     ;;
   uninstall)
-    if on_this_machine && systemctl cat "$service" >/dev/null 2>&1; then
+    if on_this_machine; then
       # shellcheck disable=SC2086  # one word per unit
-      systemctl disable --now "$service" $sockets
-    fi
-    if on_this_machine && systemctl cat nvidia-docker-cdi.service >/dev/null 2>&1; then
+      leave "$service" $sockets
       # shellcheck disable=SC2086  # one word per unit
-      systemctl disable --now $cdi
+      leave nvidia-docker-cdi.service $cdi $nodes
     fi
     "$PYTHON" -I "$program" uninstall
-    ! on_this_machine || systemctl daemon-reload
+    ! on_this_machine || forget
     ;;
   *) die "usage: programs.sh install|uninstall" ;;
 esac
