@@ -7,13 +7,13 @@
 MAKEFLAGS += --no-print-directory
 
 help: ## List the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 22
 
 demo: ## Make a simulated GPU host, provision it and show it
 	@tests/demo/demo.sh
 
 demo-shell: ## A shell on the host of the demo
-	@docker exec -it $${GPUFLEET_DEMO:-gpufleet-demo} bash
+	@tests/demo/shell.sh
 
 demo-clean: ## Remove everything that the demo made
 	@tests/demo/clean.sh

@@ -35,8 +35,9 @@ if docker version >/dev/null 2>&1; then
 fi
 packages=$build/packages-installed
 if [ -s "$packages" ]; then
-  say "These system packages were installed and stay:"
+  say "These system packages were installed and stay, until apt-get purge takes them away:"
   sort -u "$packages" | paste -sd' ' | fold -s -w 96 | sed 's/^/  /' >&2
 fi
 rm -rf "$build" "$root/.venv" "$root/plugins/module_utils/nvidia_docker/_vendor"
+find "$root/plugins" "$root/roles" "$root/tests" -name __pycache__ -prune -exec rm -rf {} +
 say "The files of the demo (.build, .venv, _vendor) are removed."
