@@ -295,7 +295,7 @@ def test_packages_are_listed_only_when_one_is_missing(
     ],
 )
 def test_check_mode_goes_on_where_apt_can_t_be_asked(role, said, going_on) -> None:
-    """Debian's minimal installation has no python3-apt; the module installs it, but in check mode."""
+    """A minimal Debian has no python3-apt; without check mode the module installs it."""
     assert role(docker__install={"failed": True, "msg": said})("docker__no_apt_to_ask") is going_on
 
 

@@ -27,7 +27,8 @@ OURS = {
 }
 OPTIONS = "nvidia_docker.cli.docker_options"
 REQUEST = "nvidia_docker.cli.gpu_request"
-# os and what it consists of (errno since Python 3.13), and the start of every file; os.execvpe has warnings (0.4 ms).
+# os and what it consists of (errno since Python 3.13), and the start of every file; os.execvpe has
+# warnings (0.4 ms).
 STANDARD_LIBRARY = {
     "__future__",
     "_collections_abc",
