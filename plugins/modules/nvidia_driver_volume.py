@@ -171,6 +171,12 @@ removed:
   type: list
   elements: str
   sample: [nvidia_driver_535.261.03]
+users:
+  description: Who uses each volume that is in use.
+  returned: failure of O(state=absent) with O(version=all) for that reason
+  type: dict
+  sample:
+    nvidia_driver_550.163.01: [container training, process 4242 of container 07f571dc7b14]
 kept:
   description: Names of the other volumes that stay, each with what needs it.
   returned: O(state=pruned)
@@ -236,6 +242,17 @@ ALL = "all"
 Parameters = dict[str, Any]
 
 
+class VolumesInUse(DriverVolumeError):
+    """All volumes can't be removed, as some are in use: ``users``, by volume."""
+
+    def __init__(self, root: Path, users: dict[str, tuple[str, ...]]) -> None:
+        told = (f"{volume} by {' and '.join(who)}" for volume, who in users.items())
+        super().__init__(
+            f"the driver volumes in {root} are in use, {'; '.join(told)}: remove these first"
+        )
+        self.users = users
+
+
 def present(parameters: Parameters, check_mode: bool) -> dict[str, Any]:
     """Return the module's result after making the volume of the host's driver."""
     root, driver_root, wanted = _asked(parameters)
@@ -289,10 +306,7 @@ def _all_absent(root: Path, parameters: Parameters, check_mode: bool) -> dict[st
     versions = volume_store.list_volumes(root)
     used = volume_users.users(root, versions, Engine(parameters["docker_host"])) if versions else {}
     if used:
-        told = (f"{VolumeName(one)} by {' and '.join(who)}" for one, who in used.items())
-        raise DriverVolumeError(
-            f"the driver volumes in {root} are in use, {'; '.join(told)}: remove these first"
-        )
+        raise VolumesInUse(root, {str(VolumeName(version)): who for version, who in used.items()})
     before = [
         f"{version}/{line}"
         for version in versions
@@ -384,6 +398,8 @@ def main() -> None:
     states = {"present": present, "absent": absent, "verified": verified, "pruned": pruned}
     try:
         result = states[module.params["state"]](module.params, module.check_mode)
+    except VolumesInUse as error:
+        module.fail_json(msg=str(error), users=error.users)
     except NvidiaDockerError as error:
         module.fail_json(msg=str(error))
     for warning in result.pop("warnings", ()):

@@ -82,6 +82,15 @@ class ListedContainer:
     """Ours, those that it has."""
 
 
+@dataclass(frozen=True)
+class MountingContainer:
+    """``mounts``: volumes and directories, without those of CDI devices."""
+
+    id: str
+    name: str
+    mounts: tuple[str, ...]
+
+
 class Engine:
     """The engine behind a unix socket, ``unix:///var/run/docker.sock``.
 
@@ -170,12 +179,15 @@ class Engine:
                 found.append(float(calendar.timegm(moment)))
         return max(found, default=None)
 
-    def mounts(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
-        """Return each container, running or not, with the volumes and directories it mounts."""
-        template = '{"name":{{json .Names}},"mounts":{{json .Mounts}}}'
+    def mounts(self) -> tuple[MountingContainer, ...]:
+        """Return each container, running or not, with what it mounts."""
+        template = '{"id":{{json .ID}},"name":{{json .Names}},"mounts":{{json .Mounts}}}'
         output = self._ask("ps", "--all", "--no-trunc", "--format", template)
         told = [json.loads(line) for line in output.splitlines()]
-        return tuple((one["name"], tuple(one["mounts"].split(","))) for one in told)
+        return tuple(
+            MountingContainer(one["id"], one["name"], tuple(one["mounts"].split(",")))
+            for one in told
+        )
 
     def image(self, reference: str) -> Image | None:
         """Return an image that the engine has, or None."""

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from ..errors import NotInstalled
 from ..injection import VOLUME_KIND, VolumeName
-from . import volume_store
-from .engine import Engine
+from . import process_container, volume_store
+from .engine import Engine, MountingContainer
 
 _PROC = Path("/proc")
 _ROOT_FIELD, _MOUNT_POINT_FIELD = 3, 4
@@ -33,15 +33,22 @@ def users(root: Path, versions: Collection[str], engine: Engine) -> dict[str, tu
     next start. Other engines' containers count while they run, by what they have mounted.
     Raises DockerError, or NotInstalled without a client, if there is a Docker that can't be asked.
     """
-    found: dict[str, list[str]] = {}
-    for container, mounts in _containers(engine):
+    containers = _containers(engine)
+    # Dictionaries for their order.
+    found: dict[str, dict[str, None]] = {}
+    for container in containers:
         for version in versions:
-            if any(_names(mount, version) for mount in mounts):
-                found.setdefault(version, []).append(f"container {container}")
+            if any(_names(mount, version) for mount in container.mounts):
+                found.setdefault(version, {})[f"container {container.name}"] = None
+    names = {one.id: one.name for one in containers}
+    seen = set()
     for pid, mounted, mount_point in _mounts():
         for version in versions:
-            if version not in found and _is_in(root, version, mounted, pid, mount_point):
-                found[version] = [f"process {pid}"]
+            if _is_in(root, version, mounted, pid, mount_point):
+                identifier = process_container.container_id(_PROC.parent, pid)
+                if (version, identifier) not in seen:
+                    seen.add((version, identifier))
+                    found.setdefault(version, {})[_user(pid, identifier, names)] = None
     return {version: tuple(who) for version, who in found.items()}
 
 
@@ -59,7 +66,16 @@ def mounted_version(pid: int) -> str | None:
     return None
 
 
-def _containers(engine: Engine) -> tuple[tuple[str, tuple[str, ...]], ...]:
+def _user(pid: int, container: str | None, names: Mapping[str, str]) -> str:
+    """``names``: of Docker's containers, by identifier."""
+    if container is None:
+        return f"process {pid}"
+    if container in names:
+        return f"container {names[container]}"
+    return f"process {pid} of container {container[:12]}"
+
+
+def _containers(engine: Engine) -> tuple[MountingContainer, ...]:
     try:
         return engine.mounts()
     except NotInstalled:

@@ -184,7 +184,8 @@ def docker(tmp_path: Path, lines: str, status: int = 0) -> str:
 
 def listed(**containers: str) -> str:
     return "".join(
-        json.dumps({"name": name, "mounts": mounts}) + "\n" for name, mounts in containers.items()
+        json.dumps({"id": f"id of {name}", "name": name, "mounts": mounts}) + "\n"
+        for name, mounts in containers.items()
     )
 
 
@@ -281,6 +282,7 @@ def test_no_volume_goes_while_one_is_used(tmp_path, driver, store) -> None:
     assert result["msg"].endswith(
         "are in use, nvidia_driver_375.26 by container old: remove these first"
     )
+    assert result["users"] == {"nvidia_driver_375.26": ["container old"]}
     assert len(versions(store)) == 4
 
 

@@ -31,6 +31,7 @@ from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host
     Engine,
     EngineInfo,
     ListedContainer,
+    MountingContainer,
     require_volume_driver,
 )
 
@@ -249,8 +250,14 @@ def test_a_volume_driver_that_does_not_listen(tmp_path: Path) -> None:
 
 def test_mounts_of_every_container(client: Client) -> None:
     """Names of volumes and directories of the host, of stopped containers too."""
-    client.says('{"name":"a","mounts":"nvidia_driver_375.26,/data"}\n{"name":"b","mounts":""}\n')
-    assert Engine(SOCKET).mounts() == (("a", ("nvidia_driver_375.26", "/data")), ("b", ("",)))
+    client.says(
+        '{"id":"1f","name":"a","mounts":"nvidia_driver_375.26,/data"}\n'
+        '{"id":"2f","name":"b","mounts":""}\n'
+    )
+    assert Engine(SOCKET).mounts() == (
+        MountingContainer("1f", "a", ("nvidia_driver_375.26", "/data")),
+        MountingContainer("2f", "b", ("",)),
+    )
     assert client.calls[0].startswith("--host unix:///run/docker.sock ps --all --no-trunc ")
 
 

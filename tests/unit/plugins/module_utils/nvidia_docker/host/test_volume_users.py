@@ -11,15 +11,21 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host import volume_users
+from ansible_collections.gpufleet.nvidia.plugins.module_utils.nvidia_docker.host.engine import (
+    MountingContainer,
+)
 
 VERSIONS = ("900.1", "900.2", "900.3")
 
 
-class NoContainers:
-    """An engine that has none."""
+class Containers:
+    """An engine that has these."""
 
-    def mounts(self) -> tuple:
-        return ()
+    def __init__(self, *them: MountingContainer) -> None:
+        self.them = them
+
+    def mounts(self) -> tuple[MountingContainer, ...]:
+        return self.them
 
 
 @pytest.fixture
@@ -53,12 +59,42 @@ def test_a_mount_in_another_namespace_is_a_use(tmp_path, volumes, mounted, used)
         assert process.stdout is not None
         if process.stdout.readline() != "ready\n":
             pytest.skip("no mounts can be made here")
-        found = volume_users.users(volumes, VERSIONS, NoContainers())
+        found = volume_users.users(volumes, VERSIONS, Containers())
         version = volume_users.mounted_version(process.pid)
         process.communicate("\n")
     assert found == ({} if used is None else {used: (f"process {process.pid}",)})
     assert version == used
     assert os.listdir(target) == []
+
+
+DOCKERS, OTHERS = "a" * 64, "b" * 64
+PROCESSES = {
+    7: f"0::/docker/{DOCKERS}",
+    8: f"0::/docker/{DOCKERS}",
+    9: f"0::/machine.slice/libpod-{OTHERS}.scope/container",
+    10: "0::/user.slice",
+}
+
+
+@pytest.mark.parametrize("mounts", [(), ("nvidia_driver_900.1",)])
+def test_who_uses_a_volume_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, mounts: tuple[str, ...]
+) -> None:
+    """One of Docker's once, though its CDI devices mount what Docker does not tell; others too."""
+    monkeypatch.setattr(volume_users, "_PROC", tmp_path / "proc")
+    volume = tmp_path / "nvidia_driver/900.1"
+    volume.mkdir(parents=True)
+    for pid, group in PROCESSES.items():
+        folder = tmp_path / "proc" / str(pid)
+        (folder / "ns").mkdir(parents=True)
+        (folder / "ns/mnt").symlink_to(f"mnt:[{pid}]")
+        (folder / "root").symlink_to("/")
+        (folder / "cgroup").write_text(f"{group}\n")
+        (folder / "mountinfo").write_text(f"36 35 8:1 {volume} {volume} ro - ext4 /dev/sda1 rw\n")
+    engine = Containers(MountingContainer(DOCKERS, "cdi", mounts))
+    assert volume_users.users(tmp_path, VERSIONS, engine) == {
+        "900.1": ("container cdi", f"process 9 of container {'b' * 12}", "process 10")
+    }
 
 
 LIBRARIES = [
