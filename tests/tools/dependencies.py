@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Put the collections that ours depends on into .build/collections, without Galaxy.
 
-They are taken out of the `ansible` distribution on the Python package index, whose version and
-hash tests/requirements/collections.txt pins.
+With containers.podman, which a sample of the documentation uses. They are taken out of the
+`ansible` distribution on the Python package index, whose version and hash
+tests/requirements/collections.txt pins.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ TARGET = ROOT / ".build" / "collections"
 NEEDED = (
     "ansible_collections/community/docker/",
     "ansible_collections/community/library_inventory_filtering_v1/",
+    "ansible_collections/containers/podman/",
 )
 
 
