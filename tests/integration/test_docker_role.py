@@ -14,9 +14,11 @@ import re
 import shlex
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 FILE = "/etc/docker/daemon.json"
 DROP_IN = "/etc/systemd/system/docker.service.d/listen.conf"
@@ -46,10 +48,15 @@ ExecStart=/usr/sbin/dockerd -H fd:// -H tcp://127.0.0.1:2375 --data-root /var/li
 """
 
 NO_PROXY = 'a%b"c,d'
-PROXIES = {"docker_proxies": {"no-proxy": NO_PROXY}}
+AIR_GAPPED = (Path(__file__).resolve().parents[2] / "docs" / "air-gapped.md").read_text()
+(PROXIES,) = map(
+    yaml.safe_load, re.findall(r"```yaml\n(docker_proxies:.*?)```", AIR_GAPPED, re.DOTALL)
+)
+HTTPS_PROXY = PROXIES["docker_proxies"]["https-proxy"]
+PROXIES["docker_proxies"]["no-proxy"] = NO_PROXY
 
 # What Docker has in use.
-FOLLOWED = "{{len .GenericResources}} {{.NoProxy}}"
+FOLLOWED = "{{len .GenericResources}} {{.HTTPSProxy}} {{.NoProxy}}"
 
 # What a play that is killed leaves: the file is written, and Docker not restarted.
 KILLER = """#!/bin/sh
@@ -114,7 +121,8 @@ def test_what_others_wrote_stays(role, on_host, processes, facts) -> None:
     assert there["default-shm-size"] == "1G"
     dockerd, *rest = processes()
     assert rest == [container]
-    assert on_host(f"docker info --format '{FOLLOWED}'").stdout == f"{len(gpus) + 1} {NO_PROXY}\n"
+    followed = on_host(f"docker info --format '{FOLLOWED}'").stdout
+    assert followed == f"{len(gpus) + 1} {HTTPS_PROXY} {NO_PROXY}\n"
 
     assert "changed=0 " in role(**wanted)
     assert processes() == (dockerd, container)
@@ -161,7 +169,7 @@ def test_it_is_given_back_to_the_byte(role, on_host, processes) -> None:
     role(docker_state="absent")
     assert on_host(f"cat {FILE}").stdout == THEIRS
     assert on_host(f"stat -c '%a %U' {FILE}").stdout == "600 root\n"
-    assert on_host(f"docker info --format '{FOLLOWED}'").stdout == "1 \n"
+    assert on_host(f"docker info --format '{FOLLOWED}'").stdout == "1  \n"
     assert processes()[1] == container
 
 
