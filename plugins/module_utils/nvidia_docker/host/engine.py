@@ -166,14 +166,14 @@ class Engine:
         return found
 
     def last_start(self, driver: str) -> float | None:
-        """Return when a container was last started that asks this device driver for devices, in s
-        since the epoch, or None."""
+        """Return when a container was last started that asks this device driver, or as ``docker run
+        --gpus`` none by name, for devices, in s since the epoch, or None."""
         template = '{"at":{{json .State.StartedAt}},"requests":{{json .HostConfig.DeviceRequests}}}'
         found = []
         for identifier in self._ask("ps", "--all", "--quiet", "--no-trunc").split():
             output = self._inspect("container", template, identifier)
             told = json.loads(output or "{}")
-            if any(one.get("Driver") == driver for one in told.get("requests") or ()):
+            if any(one.get("Driver") in (driver, "") for one in told.get("requests") or ()):
                 # One that never ran was started in the year 1.
                 moment = time.strptime(told["at"][:19], "%Y-%m-%dT%H:%M:%S")
                 found.append(float(calendar.timegm(moment)))

@@ -133,7 +133,8 @@ def test_what_a_container_is_given(client: Client) -> None:
 
 STARTS = [
     ('{"at":"1970-01-01T00:01:07.123456789Z","requests":[{"Driver":"nvidia"}]}', 67),
-    ('{"at":"1970-01-01T00:01:07.123456789Z","requests":[{"Driver":""}]}', None),
+    ('{"at":"1970-01-01T00:01:07.123456789Z","requests":[{"Driver":""}]}', 67),
+    ('{"at":"1970-01-01T00:01:07.123456789Z","requests":[{"Driver":"cdi"}]}', None),
     ('{"at":"1970-01-01T00:01:07.123456789Z","requests":null}', None),
 ]
 
