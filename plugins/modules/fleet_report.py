@@ -78,7 +78,7 @@ lines:
   returned: always
   type: list
   elements: str
-  sample: ["HOST   GPU  MODEL", "node1    0  Tesla P100-SXM2-16GB", "1 hosts, 1 GPUs; all well"]
+  sample: ["HOST   GPU  MODEL", "node1    0  Tesla P100-SXM2-16GB", "1 host, 1 GPU; all well"]
 files:
   description: The files that were written.
   returned: always

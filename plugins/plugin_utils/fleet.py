@@ -254,9 +254,10 @@ def registered(hostvars: Mapping[str, Any], host: str, variable: str) -> object:
 
 
 def accepted_findings(hostvars: Mapping[str, Any], host: str, variable: str | None) -> set[str]:
-    """Return the ids in a host's variable C(variable); none where it has no such list."""
+    """Return the ids in a host's variable C(variable): a list, or a text with commas as Ansible
+    takes it for a list; none where it has neither."""
     told = registered(hostvars, host, variable) if variable else None
-    return set(_lines(told))
+    return set(_lines(told.split(",") if isinstance(told, str) else told))
 
 
 def mapping(value: object) -> Mapping[str, Any]:

@@ -58,7 +58,12 @@ def summary(hosts: Iterable[Host]) -> str:
         if state in states
     ]
     gpus = sum(len(host.gpus) for host in hosts)
-    return f"{len(hosts)} hosts, {gpus} GPUs; {'hosts: ' + ', '.join(bad) if bad else 'all well'}"
+    well = f"hosts: {', '.join(bad)}" if bad else "all well"
+    return f"{_counted(len(hosts), 'host')}, {_counted(gpus, 'GPU')}; {well}"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def write_csv(hosts: Iterable[Host]) -> str:

@@ -116,11 +116,12 @@ def test_what_is_accepted_is_marked_in_each_form() -> None:
     assert [(one["id"], one["accepted"]) for one in found] == [("x", True), ("y", False)]
 
 
-@pytest.mark.parametrize("value", [None, "x", 7, {"x": 1}, [7, None, ["x"]], "absent"])
+@pytest.mark.parametrize("value", [None, 7, {"x": 1}, [7, None, ["x"]], "absent"])
 def test_a_variable_that_lists_no_ids_accepts_nothing(value) -> None:
     variables = {} if value == "absent" else {"known": value}
     assert fleet.accepted_findings({"node1": variables}, "node1", "known") == set()
-    assert fleet.accepted_findings({"node1": {"known": ["x"]}}, "node1", "known") == {"x"}
+    for known in (["x", "y"], "x,y", "x, y"):
+        assert fleet.accepted_findings({"node1": {"known": known}}, "node1", "known") == {"x", "y"}
     assert fleet.accepted_findings({"node1": {"known": ["x"]}}, "node1", None) == set()
 
 
@@ -198,7 +199,7 @@ def test_one_line_per_gpu_and_per_host_without() -> None:
         "node2 unreachable: timed out",
     ]
     assert fleet_table.summary(hosts) == "2 hosts, 2 GPUs; hosts: 1 unreachable, 1 critical"
-    assert fleet_table.summary([read()]) == "1 hosts, 1 GPUs; all well"
+    assert fleet_table.summary([read()]) == "1 host, 1 GPU; all well"
 
 
 def table(host: fleet.Host) -> list[dict[str, str]]:
