@@ -22,7 +22,7 @@ import yaml
 
 FILE = "/etc/docker/daemon.json"
 DROP_IN = "/etc/systemd/system/docker.service.d/listen.conf"
-REMEMBERED = "/var/lib/gpufleet-nvidia /run/gpufleet-nvidia"
+REMEMBERED = "/var/lib/gpufleet-nvidia/docker_daemon_config /run/gpufleet-nvidia"
 RUNTIME = "/usr/local/bin/nvidia-container-runtime"
 RESTART = "systemctl daemon-reload; systemctl restart docker; docker start training"
 SYSTEMCTL = "/usr/local/sbin/systemctl"

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 # sanity.sh [ARGUMENT...]: ansible-test sanity on the git-tracked files, in environments of its own. Without
-# arguments also compile and import on the other Pythons of targets. SANITY_VENV: an environment with
-# another ansible-core than that of .venv.
+# arguments also compile and import on the oldest Python of targets. SANITY_VENV: an environment with
+# another ansible-core than that of .venv; with it, on all Pythons of targets.
 set -euo pipefail
 . "$(dirname "$0")/steps.sh"
 . "$(dirname "$0")/pythons.sh"
@@ -16,7 +16,7 @@ version=$("$venv/bin/python" -c 'import sys; print("%d.%d" % sys.version_info[:2
 others=$build/pythons$suffix
 rm -rf "$others"
 mkdir "$others"
-for target in 3.9 3.10 3.11 3.12 3.13 3.14; do
+for target in 3.9 ${SANITY_VENV:+3.10 3.11 3.12 3.13 3.14}; do
   [ "$target" = "$version" ] || ! found=$(python_here "$target") || ln -s "$found" "$others/python$target"
 done
 
