@@ -162,6 +162,21 @@ def test_exactly_ours_more(client: Client, program: Run, image: dict[str, object
     assert made > 0
 
 
+@pytest.mark.parametrize("reference", ["", "-", "UP"])
+def test_what_can_be_no_image_is_refused_by_docker(
+    client: Client, program: Run, reference: str
+) -> None:
+    """With its status and message, though it is asked for the image first."""
+    words = (f"--host={client.engine.address}", "run", reference)
+    plain, done = client.run(*words), program(*words)
+    assert plain.returncode == 125
+    assert (done.returncode, done.stdout, done.stderr) == (
+        plain.returncode,
+        plain.stdout,
+        plain.stderr,
+    )
+
+
 @pytest.mark.parametrize(
     "line",
     ["", "--help", "-v", "--version", "help run", "run --help", "ps --help", "nonsense", "-z"],

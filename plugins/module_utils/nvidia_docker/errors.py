@@ -106,6 +106,10 @@ class DockerError(NvidiaDockerError):
     """The docker client or engine said no."""
 
 
+class InvalidReference(DockerError):
+    """What is given for an image can't be the name of one."""
+
+
 class UnknownImage(DockerError):
     """An image that the engine does not have."""
 

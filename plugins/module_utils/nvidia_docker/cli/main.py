@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import sys
 
-from ..errors import DockerError, InvalidInput, NvidiaDockerError
+from ..errors import DockerError, InvalidInput, InvalidReference, NvidiaDockerError
 from ..host.docker import Docker
 from . import docker_command, environment
 
@@ -141,7 +141,11 @@ def _wanted(
     docker is to go on without GPU."""
     from . import gpu_request
 
-    found = _image(docker, command, question)
+    try:
+        found = _image(docker, command, question)
+    except InvalidReference:
+        # docker refuses it too, in its own words.
+        return None
     if found is None:
         return None
     image = gpu_request.in_container(found, command.values("env"), os.environ)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ..errors import DockerError
+from ..errors import DockerError, InvalidReference
 from . import process
 
 TYPE_CHECKING = False
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from ..requirement import Image
+
+_INVALID = "invalid reference"
 
 
 class Docker:
@@ -44,12 +46,10 @@ class Docker:
 
     def pull(self, reference: str, options: Sequence[str] = ()) -> None:
         """Pull an image, with the progress on standard error so that standard output stays the
-        user's own. Raises DockerError with docker's message."""
+        user's own. Raises InvalidReference or DockerError with docker's message."""
         status, _dummy, errors = self._start(("pull", *options, "--", reference), output=2).wait()
         if status != 0:
-            raise DockerError(
-                _message(errors) or f"docker pull {reference} failed: status {status}"
-            )
+            raise _refused(_message(errors) or f"docker pull {reference} failed: status {status}")
 
     def output(self, arguments: Sequence[str]) -> str:
         """Return what docker prints. Raises DockerError if it can't be started or fails."""
@@ -92,16 +92,21 @@ class ImageQuery:
     def answer(self) -> Image | None:
         """Wait for the answer: the image, or None if the engine does not have it.
 
-        Raises DockerError with docker's message if the engine does not answer the question.
+        Raises InvalidReference if it can be none, DockerError if the engine does not answer the
+        question, each with docker's message.
         """
         status, output, errors = self._process.wait()
         if status == 0:
             return _image(self.reference, output)
         message = _message(errors)
         # For a reference that can't be one, engines say both.
-        if "no such image" in message.lower() and "invalid reference" not in message:
+        if "no such image" in message.lower() and _INVALID not in message:
             return None
-        raise DockerError(message or f"docker image inspect failed: status {status}")
+        raise _refused(message or f"docker image inspect failed: status {status}")
+
+
+def _refused(message: str) -> DockerError:
+    return (InvalidReference if _INVALID in message else DockerError)(message)
 
 
 def _image(reference: str, output: str) -> Image:
