@@ -60,8 +60,15 @@ def with_added(body: dict[str, Any], environment: tuple[str, ...] = ()) -> dict[
 
 
 def in_order(body: dict[str, Any]) -> dict[str, Any]:
-    """Return a create request whose environment is sorted: docker keeps it in a map."""
-    return {**body, "Env": sorted(body["Env"] or [])}
+    """Return a create request whose environment and mounts are sorted: docker keeps the one in a
+    map, and puts the mount of its own --use-api-socket last."""
+    host = body["HostConfig"]
+    mounts = sorted(host.get("Mounts") or [], key=lambda one: one["Target"])
+    return {
+        **body,
+        "Env": sorted(body["Env"] or []),
+        "HostConfig": {**host, "Mounts": mounts},
+    }
 
 
 @pytest.mark.parametrize("part", range(PARTS))
