@@ -9,7 +9,7 @@
 set -eu
 name=${1:-gpufleet/cuda:8.0}
 cuda=${2:-8.0}
-programs="/bin/sh /bin/cat /bin/ls /bin/sleep /bin/stat /bin/true /usr/bin/env /usr/bin/id"
+programs="/bin/sh /bin/cat /bin/ls /bin/sleep /usr/bin/stat /bin/true /usr/bin/env /usr/bin/id"
 
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
